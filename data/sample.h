@@ -13,8 +13,8 @@ struct Sample {
   int label = -1;    ///< class index, or -1
   double valence = std::numeric_limits<double>::quiet_NaN();  ///< in [-1, 1], or NaN
   double arousal = std::numeric_limits<double>::quiet_NaN();  ///< in [-1, 1], or NaN
-  std::string subject;       ///< empty when the set names none
-  std::vector<float> soft;   ///< given class distribution (columns p_0..), or empty
+  std::string subject;                                        ///< empty when the set names none
+  std::vector<float> soft;  ///< given class distribution (columns p_0..), or empty
 
   bool has_va() const { return std::isfinite(valence) && std::isfinite(arousal); }
   bool has_label() const { return label >= 0; }

@@ -1,4 +1,5 @@
-// Marks functions that g++ and nvcc both compile: the maths of kernels/math runs on host and device.
+// Marks functions that g++ and nvcc both compile: the maths of kernels/math runs on host and
+// device.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -1,0 +1,59 @@
+// From a configuration to the two halves of a data set, ready to be loaded.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/config/config.h"
+#include "data/image_cache.h"
+#include "data/label_model.h"
+#include "data/loader.h"
+#include "data/manifest.h"
+#include "data/sample.h"
+#include "data/scan.h"
+#include "kernels/math/affect.h"
+#include "kernels/math/targets.h"
+
+namespace affuse {
+
+/// One half of a data set: samples whose images can be read, and their decoded images where they
+/// fit in memory.
+struct Split {
+  Manifest manifest;
+  std::shared_ptr<ImageCache> images;
+  std::vector<BadImage> bad;
+};
+
+/// Called with what is being done ("reading images"), items done and items in all.
+using DataProgress = std::function<void(const char*, std::size_t, std::size_t)>;
+
+/// Opens the set, draws the synthetic one where data.kind asks for it and it is not there yet, and
+/// scans every image. `results_file`: see ScanOptions. Throws ConfigError, DataError.
+struct Splits {
+  Split train, val;
+};
+Splits open_splits(const Config& config, const std::string& results_file,
+                   const DataProgress& progress);
+
+/// Only the annotations, no image is touched (`affuse labels`, --dry-run).
+DataSplits open_manifests(const Config& config);
+
+/// What training needs to know of the annotations.
+struct TrainingLabels {
+  std::vector<int> noisy;           ///< annotated classes after the configured noise
+  LabelModel model;                 ///< fitted on noisy or clean labels (noise.statistics)
+  double alpha = 0.5;               ///< Eq. 4
+  math::TargetModel<float> target;  ///< the same, as the device takes it
+  math::LossSettings loss;          ///< coefficients and class weights (Eq. 5)
+};
+
+/// Flips labels, fits the label model, derives the class weights; `train` keeps its clean labels.
+TrainingLabels prepare_labels(const Config& config, const Manifest& train);
+
+/// Loader options of a half under the configuration; validation neither shuffles nor augments.
+LoaderOptions loader_options(const Config& config, const Split& split, bool training);
+
+LabelModelOptions label_model_options(const Config& config);
+
+}  // namespace affuse

@@ -1,0 +1,94 @@
+// Noise, label model and class weights of a training set.
+#include <algorithm>
+
+#include "apps/config/choices.h"
+#include "apps/trainer/dataset.h"
+#include "data/label_noise.h"
+#include "data/target_model.h"
+#include "engine/error.h"
+
+namespace affuse {
+namespace {
+
+LabelNoiseOptions noise_options(const Config& config) {
+  LabelNoiseOptions o;
+  o.rate = config.noise.rate;
+  o.mode = noise_mode_of(name_of(config.noise.mode));
+  o.seed = config.noise.seed.value_or(config.train.seed);
+  return o;
+}
+
+math::ClassWeightMode weight_mode(Config::Loss::ClassWeights mode) {
+  switch (mode) {
+    case Config::Loss::ClassWeights::sample:
+      return math::ClassWeightMode::sample;
+    case Config::Loss::ClassWeights::per_class:
+      return math::ClassWeightMode::per_class;
+    case Config::Loss::ClassWeights::soft:
+      return math::ClassWeightMode::soft;
+    case Config::Loss::ClassWeights::none:
+      return math::ClassWeightMode::none;
+  }
+  return math::ClassWeightMode::none;
+}
+
+// Soft mode counts N_k = sum_n q_nk; the others count annotated classes.
+std::vector<double> weights_of(const Config& config, const LabelModel& model,
+                               const Annotations& statistics, double alpha) {
+  if (config.loss.class_weights != Config::Loss::ClassWeights::soft) return model.weights;
+  const SoftLabels soft = soft_labels(model, statistics, alpha);
+  const auto k = static_cast<std::size_t>(soft.classes);
+  std::vector<double> counts(k, 0);
+  for (std::size_t i = 0; i < soft.p.size(); ++i) counts[i % k] += soft.p[i];
+  const double largest = *std::max_element(counts.begin(), counts.end());
+  for (double& c : counts) c = c > 0 ? largest / c : 0;
+  return counts;
+}
+
+math::LossSettings loss_settings(const Config& config, const std::vector<double>& weights) {
+  math::LossSettings s;
+  s.coef_ce = static_cast<float>(config.loss.ce);
+  s.coef_cs = static_cast<float>(config.loss.cs);
+  s.coef_l2 = static_cast<float>(config.loss.l2);
+  s.mode = weight_mode(config.loss.class_weights);
+  s.weighted_l2 = config.loss.weighted_l2;
+  s.classes = static_cast<int>(weights.size());
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    s.class_weight[k] = static_cast<float>(weights[k]);
+  return s;
+}
+
+}  // namespace
+
+LabelModelOptions label_model_options(const Config& config) {
+  LabelModelOptions o;
+  o.kind = label_kind_of(name_of(config.label_model.kind));
+  o.prior = config.label_model.prior == Config::LabelModel::Prior::uniform ? ClassPrior::uniform
+                                                                           : ClassPrior::empirical;
+  o.trim = config.label_model.trim;
+  o.euclid_power = config.label_model.euclid_power;
+  o.components = config.label_model.components;
+  o.noise = config.label_model.noise == Config::LabelModel::Transition::full
+                ? NoiseMatrix::full
+                : NoiseMatrix::symmetric;
+  o.seed = config.train.seed;
+  o.max_rounds = config.label_model.max_rounds;
+  o.tolerance = config.label_model.tolerance;
+  return o;
+}
+
+TrainingLabels prepare_labels(const Config& config, const Manifest& train) {
+  TrainingLabels out;
+  const int classes = static_cast<int>(train.classes.size());
+  Annotations annotations = annotations_of(train);
+  out.noisy = flip_labels(annotations.labels, classes, noise_options(config));
+  if (config.noise.statistics == Config::Noise::Statistics::noisy) annotations.labels = out.noisy;
+  const LabelModelOptions options = label_model_options(config);
+  out.model = fit_label_model(annotations, classes, options, train.classes);
+  out.alpha = config.fusion.alpha.value_or(default_alpha(options.kind));
+  out.target = target_model(out.model, out.alpha);
+  out.loss = loss_settings(config, weights_of(config, out.model, annotations, out.alpha));
+  return out;
+}
+
+}  // namespace affuse

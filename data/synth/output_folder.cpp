@@ -1,0 +1,128 @@
+// Folders and plain files of a set that is being written.
+#include "data/synth/output_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "engine/error.h"
+
+namespace affuse {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kMarker = "/.unfinished";  // says that DIR.tmp is ours to remove
+constexpr std::array<std::string_view, 6> kEntries = {"train_set", "val_set", "images",
+                                                      "train.csv", "val.csv", kMarker.substr(1)};
+
+[[noreturn]] void fail(const std::string& path, std::string_view verb,
+                       const std::error_code& code) {
+  throw Error(fmt::format("{}: cannot be {}: {}", path, verb, code.message()));
+}
+
+[[noreturn]] void fail(const std::string& path, int number) {
+  fail(path, "written", std::error_code(number, std::generic_category()));
+}
+
+// Absolute, without a trailing slash, so that DIR.tmp lies beside DIR.
+std::string beside(const std::string& dir) {
+  if (dir.empty()) throw ConfigError("output folder: the name is empty");
+  fs::path p = fs::absolute(dir).lexically_normal();
+  if (!p.has_filename()) p = p.parent_path();
+  if (!p.has_relative_path()) throw ConfigError(dir + ": cannot be an output folder");
+  return p.string();
+}
+
+void check_replaceable(const std::string& dir, bool overwrite) {
+  std::error_code code;
+  const fs::file_status status = fs::symlink_status(dir, code);
+  if (status.type() == fs::file_type::not_found) return;
+  if (code) fail(dir, "used", code);
+  if (!fs::is_directory(status))
+    throw ConfigError(dir + ": exists and is not a folder; name another");
+  for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    if (!overwrite) throw ConfigError(dir + ": is not empty; name another folder, or overwrite it");
+    if (std::ranges::find(kEntries, name) == kEntries.end())
+      throw ConfigError(fmt::format(
+          "{}: holds {}, which is no part of a synthetic set; it is not overwritten", dir, name));
+  }
+  if (code) fail(dir, "listed", code);
+}
+
+}  // namespace
+
+OutputFolder::OutputFolder(const std::string& dir, bool overwrite)
+    : final_(beside(dir)), temporary_(final_ + ".tmp"), marker_(temporary_ + std::string(kMarker)) {
+  check_replaceable(final_, overwrite);
+  std::error_code code;
+  if (fs::exists(fs::symlink_status(temporary_, code))) {
+    if (!fs::exists(marker_, code))
+      throw ConfigError(temporary_ + ": is in the way; remove it, or name another output folder");
+    fs::remove_all(temporary_, code);
+    if (code) fail(temporary_, "removed", code);
+  }
+  make("");
+  try {
+    write_plain(marker_, {});
+  } catch (...) {
+    fs::remove_all(temporary_, code);
+    throw;
+  }
+}
+
+OutputFolder::~OutputFolder() {
+  std::error_code ignored;
+  if (!published_) fs::remove_all(temporary_, ignored);
+}
+
+void OutputFolder::make(const std::string& subfolder) const {
+  const std::string path = subfolder.empty() ? temporary_ : temporary_ + "/" + subfolder;
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code) fail(path, "made", code);
+}
+
+void OutputFolder::publish() {
+  const std::string old = final_ + ".old";
+  std::error_code code, ignored;
+  fs::rename(temporary_, final_, code);  // succeeds where DIR is absent or empty
+  if (code == std::errc::directory_not_empty || code == std::errc::file_exists) {
+    fs::rename(final_, old, code);
+    if (code) fail(final_, "moved to " + old, code);
+    fs::rename(temporary_, final_, code);
+    if (code)
+      fs::rename(old, final_, ignored);
+    else
+      fs::remove_all(old, ignored);
+  }
+  if (code) fail(final_, "put in place", code);
+  published_ = true;
+  fs::remove(final_ + std::string(kMarker), ignored);
+}
+
+void write_plain(const std::string& path, std::span<const std::uint8_t> bytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) fail(path, errno);
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int reason = n < 0 ? errno : ENOSPC;
+      ::close(file);
+      fail(path, reason);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  if (::close(file) != 0) fail(path, errno);
+}
+
+}  // namespace affuse

@@ -1,0 +1,72 @@
+// Element types and their conversions to and from float.
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "engine/host_device.h"
+
+namespace affuse {
+
+enum class DType : std::uint8_t { f32, bf16, f16, f64, u8, i32, i64 };
+
+/// Bytes of one element.
+constexpr std::size_t size_of(DType t) {
+  switch (t) {
+    case DType::u8:
+      return 1;
+    case DType::bf16:
+    case DType::f16:
+      return 2;
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::f64:
+    case DType::i64:
+      return 8;
+  }
+  return 0;
+}
+
+constexpr std::string_view name_of(DType t) {
+  switch (t) {
+    case DType::f32:
+      return "fp32";
+    case DType::bf16:
+      return "bf16";
+    case DType::f16:
+      return "fp16";
+    case DType::f64:
+      return "fp64";
+    case DType::u8:
+      return "u8";
+    case DType::i32:
+      return "i32";
+    case DType::i64:
+      return "i64";
+  }
+  return "?";
+}
+
+/// A bfloat16 number as its 16 bits.
+struct Bf16 {
+  std::uint16_t bits = 0;
+};
+
+AFFUSE_HD float to_float(float x) { return x; }
+AFFUSE_HD float to_float(Bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+
+/// Rounds to nearest even; NaN stays NaN.
+AFFUSE_HD Bf16 to_bf16(float x) {
+  const auto u = std::bit_cast<std::uint32_t>(x);
+  const std::uint32_t rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;
+  const std::uint32_t quiet = (u >> 16) | 0x40u;
+  const bool is_nan = (u & 0x7FFFFFFFu) > 0x7F800000u;
+  return Bf16{static_cast<std::uint16_t>(is_nan ? quiet : rounded)};
+}
+
+AFFUSE_HD void from_float(float x, float& out) { out = x; }
+AFFUSE_HD void from_float(float x, Bf16& out) { out = to_bf16(x); }
+
+}  // namespace affuse

@@ -1,0 +1,11 @@
+// Stands in for the CUDA backend in a build without the CUDA toolkit.
+#include "engine/error.h"
+#include "kernels/backend.h"
+
+namespace affuse {
+
+std::unique_ptr<Backend> make_cuda_backend(int /*device*/) {
+  throw DeviceError("this build has no CUDA backend; use train.device=cpu or auto");
+}
+
+}  // namespace affuse
