@@ -1,13 +1,10 @@
 // JPEG through libjpeg-turbo. A warning is an error: a damaged picture must not become a sample.
-#include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 
 #include <fmt/format.h>
-#include <jerror.h>
 #include <jpeglib.h>
 
 #include "data/image_codecs.h"
@@ -37,9 +34,10 @@ void jpeg_message(j_common_ptr info, int level) {
 }
 
 void jpeg_progress(j_common_ptr info) {
-  if (info->is_decompressor &&
-      reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMaxScans)
-    ERREXIT1(info, JERR_BAD_PROGRESSION, kMaxScans);
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMaxScans) return;
+  auto* errors = reinterpret_cast<JpegErrors*>(info->err);
+  std::snprintf(errors->text.data(), errors->text.size(), "more than %d scans", kMaxScans);
+  std::longjmp(errors->jump, 1);
 }
 
 jpeg_error_mgr* start_errors(JpegErrors& errors) {

@@ -5,8 +5,9 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "engine/error.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

@@ -9,11 +9,12 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "data/csv.h"
 #include "data/manifest.h"
 #include "engine/error.h"
 #include "engine/log.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

@@ -6,13 +6,14 @@
 #include <cstdint>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "data/csv.h"
 #include "data/parallel.h"
 #include "data/scan_results.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/log.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include "data/csv.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/log.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

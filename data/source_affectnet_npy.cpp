@@ -10,13 +10,14 @@
 #include <system_error>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "data/affectnet.h"
 #include "data/manifest.h"
 #include "data/npy.h"
 #include "data/parallel.h"
 #include "engine/error.h"
 #include "engine/log.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

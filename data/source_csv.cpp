@@ -2,12 +2,13 @@
 #include <unordered_set>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "data/manifest.h"
 #include "data/manifest_rows.h"
 #include "data/split.h"
 #include "engine/error.h"
 #include "engine/log.h"
-#include "fmt/format.h"
 
 namespace affuse {
 namespace {

@@ -70,7 +70,8 @@ inline constexpr const char* given = "given";              ///< f32 [N, K], read
 inline constexpr const char* target = "target";            ///< f32 [N, K], fused labels (output)
 inline constexpr const char* probability = "probability";  ///< f32 [N, K] (output)
 inline constexpr const char* loss_terms = "loss_terms";    ///< f32 [N, 3] (output)
-inline constexpr const char* va_out = "va";                ///< f32 [N, 2] (output)
+inline constexpr const char* va_out = "fc_va";             ///< f32 [N, 2] (output)
+inline constexpr const char* logits = "fc_class";          ///< f32 [N, K] (output)
 inline constexpr const char* features = "features";        ///< f32 [N, C] (output)
 }  // namespace io
 

@@ -9,6 +9,10 @@
 namespace affuse {
 namespace {
 
+/// No control characters.
+constexpr std::string_view kText =
+    R"("type": "string", "maxLength": 4096, "pattern": "^[^\\u0000-\\u001F\\u007F]*$")";
+
 std::string number_text(double value, ValueType type) {
   return type == ValueType::integer ? fmt::format("{:.0f}", value) : json_real(value);
 }
@@ -38,7 +42,7 @@ std::string type_json(const ConfigRow& row) {
     case ValueType::real:
       return R"("type": "number")" + limits_json(row.limits, row.type);
     case ValueType::text:
-      return R"("type": "string", "maxLength": 4096)";
+      return std::string(kText);
     case ValueType::choice: {
       std::string names;
       for (const std::string_view name : row.choices) {
@@ -51,8 +55,9 @@ std::string type_json(const ConfigRow& row) {
           R"("type": "array", "minItems": {0}, "maxItems": {0}, "items": {{"type": "number"{1}}})",
           row.count, limits_json(row.limits, ValueType::real));
     case ValueType::texts:
-      return R"("type": "array", "maxItems": 32, "uniqueItems": true, )"
-             R"("items": {"type": "string", "minLength": 1, "maxLength": 4096})";
+      return fmt::format(
+          R"("type": "array", "maxItems": 32, "uniqueItems": true, "items": {{{}, "minLength": 1}})",
+          kText);
   }
   return {};
 }

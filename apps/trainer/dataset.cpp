@@ -29,21 +29,12 @@ ImageLimits limits_of(const Config& config) {
 }
 
 // The synthetic set is drawn once; a folder that is there is taken as it is.
-void draw_synthetic(const Config& config, const DataProgress& progress) {
+void draw_if_missing(const Config& config, const DataProgress& progress) {
   const Config::Data& data = config.data;
   if (fs::exists(data.root)) return;
-  SynthSetOptions options;
-  options.train = data.synthetic.train;
-  options.val = data.synthetic.val;
-  options.balance = data.synthetic.balance;
-  options.face.size = data.synthetic.size;
-  options.face.seed = data.synthetic.seed;
-  options.face.va_noise = data.synthetic.va_noise;
-  options.threads = worker_count(config);
-  log_info(fmt::format("drawing {} + {} synthetic faces into {}", options.train, options.val,
-                       data.root));
-  write_synthetic(options, data.root,
-                  [&](std::size_t done, std::size_t all) { progress("drawing faces", done, all); });
+  log_info(fmt::format("drawing {} + {} synthetic faces into {}", data.synthetic.train,
+                       data.synthetic.val, data.root));
+  draw_synthetic_set(data.synthetic, false, data.root, worker_count(config), progress);
 }
 
 DataSource source_of(const Config& config) {
@@ -72,7 +63,7 @@ Split scan(const Config& config, Manifest manifest, const std::string& results_f
   options.limits = limits_of(config);
   options.results_file = results_file;
   options.progress = [&](std::size_t done, std::size_t all) {
-    progress("reading images", done, all);
+    if (progress) progress("reading images", done, all);
   };
   split.bad = scan_images(split.manifest, options, split.images.get()).bad;
   return split;
@@ -100,11 +91,27 @@ AugmentSettings augment_settings(const Config::Augment& a) {
 
 }  // namespace
 
+void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const std::string& folder,
+                        int threads, const DataProgress& progress) {
+  SynthSetOptions options;
+  options.train = faces.train;
+  options.val = faces.val;
+  options.balance = faces.balance;
+  options.face.size = faces.size;
+  options.face.seed = faces.seed;
+  options.face.va_noise = faces.va_noise;
+  options.layout = csv ? SynthLayout::csv : SynthLayout::affectnet_npy;
+  options.threads = threads;
+  write_synthetic(options, folder, [&](std::size_t done, std::size_t all) {
+    if (progress) progress("drawing faces", done, all);
+  });
+}
+
 DataSplits open_manifests(const Config& config) { return open_data(source_of(config)); }
 
 Splits open_splits(const Config& config, const std::string& results_file,
                    const DataProgress& progress) {
-  if (config.data.kind == Config::Data::Kind::synthetic) draw_synthetic(config, progress);
+  if (config.data.kind == Config::Data::Kind::synthetic) draw_if_missing(config, progress);
   DataSplits halves = open_manifests(config);
   Splits splits;
   splits.train = scan(config, std::move(halves.train), results_file, progress);

@@ -36,6 +36,11 @@ struct Splits {
 Splits open_splits(const Config& config, const std::string& results_file,
                    const DataProgress& progress);
 
+/// Draws the synthetic faces into `folder`, in AffectNet-8's layout or as csv; `threads` 0: one a
+/// processor. Throws as write_synthetic.
+void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const std::string& folder,
+                        int threads, const DataProgress& progress);
+
 /// Only the annotations, no image is touched (`affuse labels`, --dry-run).
 DataSplits open_manifests(const Config& config);
 
@@ -53,7 +58,5 @@ TrainingLabels prepare_labels(const Config& config, const Manifest& train);
 
 /// Loader options of a half under the configuration; validation neither shuffles nor augments.
 LoaderOptions loader_options(const Config& config, const Split& split, bool training);
-
-LabelModelOptions label_model_options(const Config& config);
 
 }  // namespace affuse

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "apps/config/choices.h"
+#include "apps/config/label_options.h"
 #include "apps/trainer/dataset.h"
 #include "data/label_noise.h"
 #include "data/target_model.h"
@@ -59,23 +60,6 @@ math::LossSettings loss_settings(const Config& config, const std::vector<double>
 }
 
 }  // namespace
-
-LabelModelOptions label_model_options(const Config& config) {
-  LabelModelOptions o;
-  o.kind = label_kind_of(name_of(config.label_model.kind));
-  o.prior = config.label_model.prior == Config::LabelModel::Prior::uniform ? ClassPrior::uniform
-                                                                           : ClassPrior::empirical;
-  o.trim = config.label_model.trim;
-  o.euclid_power = config.label_model.euclid_power;
-  o.components = config.label_model.components;
-  o.noise = config.label_model.noise == Config::LabelModel::Transition::full
-                ? NoiseMatrix::full
-                : NoiseMatrix::symmetric;
-  o.seed = config.train.seed;
-  o.max_rounds = config.label_model.max_rounds;
-  o.tolerance = config.label_model.tolerance;
-  return o;
-}
 
 TrainingLabels prepare_labels(const Config& config, const Manifest& train) {
   TrainingLabels out;

@@ -52,7 +52,9 @@ Mouth mouth_of(const Scene& s) {
   const float au16 = s.au(kAu16), au20 = s.au(kAu20), au23 = s.au(kAu23), au26 = s.au(kAu26);
   const float width =
       id.mouth_half_width + .10f * au20 - .07f * au23 - .05f * au26 * unit(1 - au20);
-  const float gap = .075f * s.au(kAu25) + .26f * au26 + .05f * au16 + .04f * au20 - .03f * au23;
+  const float smile = .5f * (s.au(kAu12l) + s.au(kAu12r));  // parted lips show more teeth in it
+  const float gap = .075f * s.au(kAu25) + .05f * s.au(kAu25) * smile + .26f * au26 + .05f * au16 +
+                    .04f * au20 - .03f * au23;
   return {half_of(s, width, kAu12l, kAu14l),
           half_of(s, width, kAu12r, kAu14r),
           id.mouth_y + .22f * au26 * .45f,

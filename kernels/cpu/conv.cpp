@@ -67,9 +67,10 @@ int rank_of(const std::string& name) {
 constexpr int kBestRank = 2;
 
 // The best primitive description that `make(free)` gives: over the program's own layouts first,
-// over layouts of oneDNN's choice where those would be slow; or the recorded implementation.
+// over layouts of oneDNN's choice where those would be slow; or the recorded implementation. An
+// error names `step`.
 template <class Make>
-auto choose(const ConvProblem& problem, const char* direction, const std::string* recorded,
+auto choose(const ConvProblem& problem, const std::string& step, const std::string* recorded,
             Make make, bool& free) {
   std::optional<decltype(make(false))> best;
   int best_rank = -1;
@@ -96,7 +97,7 @@ auto choose(const ConvProblem& problem, const char* direction, const std::string
                                        "this machine has no implementation {}, which the "
                                        "checkpoint records; train anew or resume where it began",
                                        *recorded);
-  throw DeviceError(fmt::format("convolution {} ({} {}): {}", problem.text(), direction,
+  throw DeviceError(fmt::format("{}: convolution {} ({}): {}", step, problem.text(),
                                 name_of(problem.type), reason));
 }
 
@@ -162,7 +163,7 @@ void lower_forward(const OneDnn& dnn, const ConvProblem& problem, const memory::
       with_bias ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
   bool free = false;
   const auto pd = choose(
-      problem, "forward", recorded,
+      problem, step.name, recorded,
       [&](bool any) {
         const Descs d(dnn, problem, any);
         return forward_desc(dnn, d, d.weights_any, kind, attr, with_bias);
@@ -187,7 +188,7 @@ void lower_backward_data(const OneDnn& dnn, const ConvProblem& problem, const me
   Hints hints(dnn);
   bool free = false;
   const auto pd = choose(
-      problem, "backward data", recorded,
+      problem, step.name, recorded,
       [&](bool any) {
         const Descs d(dnn, problem, any);
         return BackwardData::primitive_desc(BackwardData::desc(kAlgorithm, d.x, d.weights_any, d.y,
@@ -213,7 +214,7 @@ void lower_backward_weights(const OneDnn& dnn, const ConvProblem& problem,
   Hints hints(dnn);
   bool free = false;
   const auto pd = choose(
-      problem, "backward weights", recorded,
+      problem, step.name, recorded,
       [&](bool any) {
         const Descs d(dnn, problem, any);
         memory::desc dw = d.weights_any;

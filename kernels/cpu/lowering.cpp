@@ -62,8 +62,11 @@ TensorDesc Lowering::maps(const Shape& sample) const {
 
 BufferId Lowering::value(ValueId id) {
   const auto [it, fresh] = values_.try_emplace(id, -1);
-  if (fresh) it->second = program_.add(graph_.at(id).name, maps(graph_.at(id).shape));
-  return it->second;
+  if (!fresh) return it->second;
+  // Features and heads are small, and their readers stand outside the program.
+  const Value& v = graph_.at(id);
+  const Life life = v.shape.rank() == 1 ? Life::output : Life::transient;
+  return it->second = program_.add(v.name, maps(v.shape), life);
 }
 
 BufferId Lowering::gradient(ValueId id) {

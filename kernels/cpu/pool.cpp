@@ -8,8 +8,9 @@
 namespace affuse::cpu {
 namespace {
 
+// Shapes by value: a store of bytes could change one behind a reference.
 template <int Block, class T>
-void pool_plane(const T* x, const PoolMaps& s, T* y, std::uint8_t* index) {
+void pool_plane(const T* x, PoolMaps s, T* y, std::uint8_t* index) {
   constexpr int width = lanes<Block>;
   std::size_t at = 0;
   for (int oy = 0; oy < s.out_h(); ++oy) {
@@ -25,7 +26,7 @@ void pool_plane(const T* x, const PoolMaps& s, T* y, std::uint8_t* index) {
 }
 
 template <int Block, class T>
-void unpool_plane(const T* dy, const std::uint8_t* index, const PoolMaps& s, T* dx) {
+void unpool_plane(const T* dy, const std::uint8_t* index, PoolMaps s, T* dx) {
   constexpr int width = lanes<Block>;
   for (int r = 0; r < s.out_h(); ++r) {
     for (int part = 0; part < Block; part += width) {

@@ -9,46 +9,48 @@
 
 namespace affuse::cpu {
 
-/// The running maximum of a window, per lane, and its first place.
+/// A maximum, per lane, and its place in the window.
 template <int W>
 struct Best {
   Floats<W> value;
   Ints<W> place;
 
-  void start(const Floats<W>& v, int tap) {
-    value = v;
-    place = Ints<W>{} + tap;
-  }
-  void take(const Floats<W>& v, int tap) {
-    const Ints<W> better = (v > value) | (v != v);
-    value = better ? v : value;
-    place = better ? Ints<W>{} + tap : place;
+  Best(const Floats<W>& v, int tap) : value(v), place(Ints<W>{} + tap) {}
+  /// Takes `later`, which lies behind in the window, where it is larger or NaN.
+  void take(const Best& later) {
+    const Ints<W> better = (later.value > value) | (later.value != later.value);
+    value = better ? later.value : value;
+    place = better ? later.place : place;
   }
 };
 
 /// Maximum over one window of a plane: x points to the plane's pack, value(pack) is compared.
 template <int Block, class T, class Value>
-inline Best<lanes<Block>> window_max(const T* x, const PoolMaps& s, int oy, int ox,
-                                     const Value& value) {
-  constexpr int width = lanes<Block>;
-  Best<width> best;
+inline Best<lanes<Block>> window_max(const T* x, PoolMaps s, int oy, int ox, const Value& value) {
+  using Max = Best<lanes<Block>>;
   const int y0 = 2 * oy - 1;
   const int x0 = 2 * ox - 1;
-  const auto pixel = [&](int ky, int kx) {
-    const auto at = static_cast<std::ptrdiff_t>(y0 + ky) * s.w + (x0 + kx);
-    return value(load<width>(x + at * Block));
+  const std::ptrdiff_t pitch = static_cast<std::ptrdiff_t>(s.w) * Block;
+  const std::ptrdiff_t corner = y0 * pitch + std::ptrdiff_t{x0} * Block;  // may lie outside
+  const auto at = [&](int ky, int kx) {
+    return Max(value(load<lanes<Block>>(x + (corner + ky * pitch + kx * Block))), 3 * ky + kx);
   };
   if (y0 >= 0 && x0 >= 0 && y0 + 3 <= s.h && x0 + 3 <= s.w) {
-    best.start(pixel(0, 0), 0);
-#pragma GCC unroll 8
-    for (int tap = 1; tap < 9; ++tap) best.take(pixel(tap / 3, tap % 3), tap);
-    return best;
+    Max row[3] = {at(0, 0), at(1, 0), at(2, 0)};  // three short chains, not one of nine
+#pragma GCC unroll 3
+    for (int ky = 0; ky < 3; ++ky) {
+      row[ky].take(at(ky, 1));
+      row[ky].take(at(ky, 2));
+    }
+    row[0].take(row[1]);
+    row[0].take(row[2]);
+    return row[0];
   }
   const int top = std::max(0, -y0);
   const int left = std::max(0, -x0);
-  best.start(pixel(top, left), 3 * top + left);
+  Max best = at(top, left);
   for (int ky = top; ky < std::min(3, s.h - y0); ++ky) {
-    for (int kx = left; kx < std::min(3, s.w - x0); ++kx) best.take(pixel(ky, kx), 3 * ky + kx);
+    for (int kx = left; kx < std::min(3, s.w - x0); ++kx) best.take(at(ky, kx));
   }
   return best;
 }

@@ -154,9 +154,9 @@ inline Floats<W> relu_gradient(const Floats<W>& y, const Floats<W>& dy) {
 template <int W>
 inline Ints<W> load_index(const std::uint8_t* p) {
 #if defined(__AVX512F__)
-  if constexpr (W == 16) {
+  if constexpr (W == 16) {  // maskz: g++ 12 warns of its own unmasked form
     return reinterpret_cast<Ints<W>>(
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+        _mm512_maskz_cvtepu8_epi32(0xFFFF, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
 #endif
 #if defined(__AVX2__)
@@ -175,7 +175,7 @@ inline void store_index(const Ints<W>& v, std::uint8_t* p) {
 #if defined(__AVX512F__)
   if constexpr (W == 16) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                     _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+                     _mm512_maskz_cvtepi32_epi8(0xFFFF, reinterpret_cast<__m512i>(v)));
     return;
   }
 #endif

@@ -10,7 +10,7 @@ namespace affuse::cpu {
 namespace {
 
 template <int Block, class T>
-void pool_rows(const T* x, const PoolMaps& s, int cb, Range rows, const Affine& affine, T* y,
+void pool_rows(const T* x, PoolMaps s, int cb, Range rows, const Affine& affine, T* y,
                std::uint8_t* index) {
   constexpr int width = lanes<Block>;
   const BlockPacks<Block> means(affine.mean), scales(affine.scale), betas(affine.beta);
@@ -35,7 +35,7 @@ void pool_rows(const T* x, const PoolMaps& s, int cb, Range rows, const Affine& 
 
 /// f(q, k, pixel offset, gradient) for each pixel of the samples in `rows`, after(): end of a row.
 template <int Block, class T, class F, class After>
-void for_gradients(const StemBackward<T>& a, const PoolMaps& s, int cb, Range rows, const F& f,
+void for_gradients(StemBackward<T> a, PoolMaps s, int cb, Range rows, const F& f,
                    const After& after) {
   constexpr int width = lanes<Block>;
   const Maps in = s.in(), out = s.out();
@@ -147,8 +147,10 @@ void stem_backward(const StemBackward<T>& a, const PoolMaps& s, int valid) {
   check(in, valid, "stem backward");
   const Slabs slabs(in);
   const double count = static_cast<double>(valid) * in.hw;
-  const bool streamed = a.dx != a.x && should_stream(a.dx, in.size() * sizeof(T));
   with_block(s.block, [&]<int Block>() {
+    // A block of two packs is gathered a pack at a time: half-written lines must not be streamed.
+    const bool streamed =
+        Block == lanes<Block> && a.dx != a.x && should_stream(a.dx, in.size() * sizeof(T));
     const auto write = streamed ? write_gradient<Block, true, T> : write_gradient<Block, false, T>;
     reduce_then_apply(
         in, block_bytes(in, sizeof(T)),

@@ -158,7 +158,7 @@ TEST(ImageHostile, ScansAreCounted) {
   };
   EXPECT_EQ(refusal(repeated(1)), "");
   EXPECT_EQ(refusal(repeated(20)), "");
-  expect_refused(repeated(2000), "bad JPEG");
+  expect_refused(repeated(2000), "more than 100 scans");
 }
 
 TEST(ImageHostile, ZeroSizesAreRefused) {

@@ -24,6 +24,7 @@ FaceParams person(std::uint32_t index = 3) {
   FaceParams p = synth::studio(synth::draw_face(11, index, 0, {}));
   p.identity.beard = p.identity.moustache = p.identity.age = 0;
   p.identity.corner_rest = p.identity.brow_tilt = p.identity.eye_slant = 0;
+  p.identity.half_height = 1.2f;  // the chin stays in the picture when the jaw drops
   p.identity.style = synth::HairStyle::bald;
   p.identity.skin = {.90f, .70f, .56f};
   p.identity.brow = {.05f, .04f, .03f};

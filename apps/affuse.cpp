@@ -1,0 +1,89 @@
+// The program: arguments to options, options to a command, errors to one line and a status.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "apps/cli.h"
+#include "apps/commands/labels.h"
+#include "apps/config/label_options.h"
+#include "apps/config/load.h"
+#include "apps/terminal.h"
+#include "engine/error.h"
+
+namespace affuse {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUnusable = 2;
+
+int show(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+LabelsOptions labels_options(const LabelsArguments& arguments) {
+  LabelsOptions options;
+  options.manifest_csv = arguments.manifest;
+  options.out_dir = arguments.out;
+  options.classes = arguments.classes;
+  if (arguments.config.empty()) return options;
+  const Config config = load_config(arguments.config, arguments.overrides);
+  if (options.manifest_csv.empty()) options.manifest_csv = config.data.train;
+  if (options.manifest_csv.empty()) {
+    throw ConfigError(arguments.config +
+                      ": data.train: empty, and labels reads a CSV; give --manifest");
+  }
+  options.class_names = config.data.classes;
+  options.model = label_model_options(config);
+  options.alpha = config.fusion.alpha;
+  return options;
+}
+
+/// The table of commands; one that is forgotten does not compile.
+struct Run {
+  int operator()(const ShowText& o) const { return show(o.text); }
+  int operator()(const SynthArguments& o) const { return run_synth(o); }
+  int operator()(const LabelsArguments& o) const { return show(run_labels(labels_options(o))); }
+  int operator()(const TrainOptions& o) const { return run_train(o); }
+  int operator()(const EvalOptions& o) const { return run_eval(o); }
+  int operator()(const MetricsOptions& o) const { return show(run_metrics(o)); }
+  int operator()(const PredictOptions& o) const { return run_predict(o); }
+  int operator()(const InfoOptions& o) const { return run_info(o); }
+};
+
+int complain(const char* what, int status) {
+  std::fprintf(stderr, "affuse: %s\n", what);
+  return status;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  try {
+    const CommandLine line = parse_command_line(arguments);
+    start_terminal(detect_terminal(line.quiet));
+    return std::visit(Run{}, line.command);
+  } catch (const ConfigError& e) {
+    return complain(e.what(), kUnusable);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory; lower train.batch_size or data.prefetch", kFailed);
+  } catch (const std::exception& e) {
+    return complain(e.what(), kFailed);
+  }
+}
+
+}  // namespace
+}  // namespace affuse
+
+int main(int argc, char** argv) {
+  const int status = affuse::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+  // A full disk shows itself only here; results that were lost are a failure.
+  errno = 0;
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    const std::string reason = errno != 0 ? std::strerror(errno) : "write error";
+    const int failed = affuse::complain(("stdout could not be written: " + reason).c_str(), 1);
+    return status == 0 ? failed : status;
+  }
+  return status;
+}

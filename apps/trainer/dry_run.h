@@ -1,0 +1,13 @@
+// What `affuse train --dry-run` does: everything but train.
+#pragma once
+#include <string>
+
+#include "apps/trainer/trainer.h"
+
+namespace affuse {
+
+/// Builds the model, runs two training steps and one evaluation step, writes nothing. Returns a
+/// report: data, losses, time a step, memory, disk.
+std::string dry_run(TrainInputs inputs);
+
+}  // namespace affuse

@@ -1,0 +1,99 @@
+#include "apps/trainer/run_folder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "engine/error.h"
+#include "engine/file.h"
+
+namespace affuse {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kLock = "run.lock";
+
+// What a run writes; nothing else is ever removed.
+constexpr const char* kOwn[] = {"config.json", "run.log",     "status.json",     "metrics.csv",
+                                "steps.csv",   "checkpoints", "predictions.csv", "skipped.csv",
+                                "labels.json", "scan.csv"};
+
+int lock_folder(const std::string& path) {
+  const std::string file = path + "/" + kLock;
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) throw Error(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd);
+    throw ConfigError(path +
+                      ": another affuse is writing to this run folder; wait for it or "
+                      "choose another --out");
+  }
+  return fd;
+}
+
+bool is_empty(const std::string& path) {
+  for (const auto& entry : fs::directory_iterator(path))
+    if (entry.path().filename() != kLock) return false;
+  return true;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw Error(fmt::format("{}: cannot be made: {}", path, error.message()));
+}
+
+}  // namespace
+
+RunFolder RunFolder::create(const std::string& path, bool overwrite) {
+  make_folder(path);
+  RunFolder folder(path, lock_folder(path));
+  if (!is_empty(path)) {
+    if (!overwrite)
+      throw ConfigError(path +
+                        ": this folder is not empty; choose another --out, go on with "
+                        "--resume, or give --overwrite");
+    for (const char* name : kOwn) fs::remove_all(fs::path(path) / name);
+  }
+  make_folder(folder.file("checkpoints"));
+  return folder;
+}
+
+RunFolder RunFolder::open(const std::string& path) {
+  if (!fs::exists(fs::path(path) / "config.json"))
+    throw ConfigError(path + ": no run to resume: it has no config.json");
+  return {path, lock_folder(path)};
+}
+
+std::string RunFolder::next_path(const std::string& dir, const std::string& name) {
+  for (int n = 1;; ++n) {
+    std::string path = fmt::format("{}/{}-{}", dir, name, n);
+    if (!fs::exists(path)) return path;
+  }
+}
+
+RunFolder::RunFolder(RunFolder&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+RunFolder::~RunFolder() {
+  if (lock_ < 0) return;
+  ::unlink(file(kLock).c_str());
+  ::close(lock_);
+}
+
+bool RunFolder::has(const std::string& name) const { return fs::exists(file(name)); }
+
+void RunFolder::write_status(const std::string& state, int epoch, const std::string& reason) const {
+  const nlohmann::ordered_json status = {
+      {"schema", 1}, {"state", state}, {"epoch", epoch}, {"reason", reason}};
+  write_file_atomic(file("status.json"), std::string_view(status.dump(2) + "\n"));
+}
+
+}  // namespace affuse

@@ -1,0 +1,27 @@
+// steps.csv and metrics.csv: rows that are appended, and cut back on resume.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace affuse {
+
+/// A CSV file whose first column counts up. A row reaches the file as soon as it is added.
+class CsvLog {
+ public:
+  /// Starts the file anew with `header`, or, where it is there, keeps its rows whose first column
+  /// is at most `last`. Throws Error naming the file.
+  CsvLog(std::string path, const std::string& header, std::int64_t last);
+  CsvLog(const CsvLog&) = delete;
+  CsvLog& operator=(const CsvLog&) = delete;
+  ~CsvLog();
+
+  /// `row` without a line break. Throws Error when it cannot be written.
+  void add(const std::string& row);
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+}  // namespace affuse

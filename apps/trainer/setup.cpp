@@ -1,0 +1,92 @@
+#include "apps/trainer/setup.h"
+
+#include <fmt/format.h>
+
+#include "apps/trainer/model_io.h"
+#include "engine/error.h"
+#include "engine/log.h"
+
+namespace affuse {
+namespace {
+
+Precision precision_of(Config::Train::Precision p) {
+  switch (p) {
+    case Config::Train::Precision::fp32:
+      return Precision::fp32;
+    case Config::Train::Precision::tf32:
+      return Precision::tf32;
+    case Config::Train::Precision::bf16:
+      return Precision::bf16;
+    case Config::Train::Precision::fp16:
+      return Precision::fp16;
+  }
+  return Precision::fp32;
+}
+
+std::unique_ptr<Backend> announce(std::unique_ptr<Backend> backend) {
+  const DeviceInfo info = backend->info();
+  log_info(fmt::format("device: {} ({}, {})", info.name, info.hardware, info.libraries));
+  return backend;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> open_backend(const Config& config) {
+  const Config::Train& t = config.train;
+  const bool needs_cuda = t.precision == Config::Train::Precision::tf32 ||
+                          t.precision == Config::Train::Precision::fp16;
+  if (t.device != Config::Train::Device::cpu) {
+    try {
+      return announce(make_cuda_backend(0));
+    } catch (const DeviceError& e) {
+      if (t.device == Config::Train::Device::cuda)
+        throw ConfigError(fmt::format("train.device: {}", e.what()));
+    }
+  }
+  if (needs_cuda)
+    throw ConfigError(
+        fmt::format("train.precision: {} needs CUDA; the CPU computes in fp32 or bf16",
+                    name_of(precision_of(t.precision))));
+  auto backend = announce(make_cpu_backend(t.threads));
+  const std::string note = backend->info().precision_note;
+  if (t.precision == Config::Train::Precision::bf16 && !note.empty()) log_warning(note);
+  return backend;
+}
+
+LowerSpec lower_spec(const Config& config) {
+  LowerSpec spec;
+  spec.batch = config.train.batch_size;
+  spec.precision = precision_of(config.train.precision);
+  spec.deterministic = config.train.deterministic;
+  spec.workspace_bytes = static_cast<std::size_t>(config.train.workspace_mb) << 20;
+  return spec;
+}
+
+std::unique_ptr<Model> build_training_model(const Config& config, int classes,
+                                            const EngineChoices* recorded) {
+  const Config::Optimizer& o = config.optimizer;
+  const Adam adam{static_cast<float>(o.beta1), static_cast<float>(o.beta2),
+                  static_cast<float>(o.eps), static_cast<float>(o.weight_decay), o.decoupled};
+  auto model = std::make_unique<Model>(open_backend(config), network_spec(config, classes),
+                                       lower_spec(config), adam, recorded);
+  model->parameters().initialise(config.train.seed);
+  log_info(config.model.init.empty()
+               ? fmt::format("start: random (train.seed {})", config.train.seed)
+               : load_start(model->parameters(), config.model.init));
+  model->parameters_changed();
+  return model;
+}
+
+std::unique_ptr<Model> build_eval_model(std::unique_ptr<Backend> backend,
+                                        const NetworkSpec& network, const LowerSpec& spec) {
+  return std::make_unique<Model>(std::move(backend), network, spec, std::nullopt);
+}
+
+std::vector<std::pair<std::string, std::string>> versions(const DeviceInfo& device) {
+  return {{"affuse", AFFUSE_VERSION},
+          {"device", device.name},
+          {"hardware", device.hardware},
+          {"libraries", device.libraries}};
+}
+
+}  // namespace affuse

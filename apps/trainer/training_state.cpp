@@ -1,0 +1,99 @@
+#include "apps/trainer/training_state.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+
+namespace affuse {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kBuffers[] = {external::weights, external::moment1, external::moment2,
+                                    external::average};
+
+// The weights bear torchvision's names, so that a checkpoint is a weights file too.
+std::string tensor_name(const char* buffer, const Param& param) {
+  const bool weights = buffer == std::string_view(external::weights);
+  return weights ? param.name : std::string(buffer) + "/" + param.name;
+}
+
+// Moments exist for trained parameters only; running statistics come with weights and average.
+bool stored(const char* buffer, const Param& param) {
+  return param.trainable() || buffer == std::string_view(external::weights);
+}
+
+}  // namespace
+
+Checkpoint make_checkpoint(const Model& model, const TrainingState& state, const ModelCard& card,
+                           const std::string& config_text) {
+  Checkpoint out;
+  const Graph& graph = model.graph();
+  for (const char* buffer : kBuffers) {
+    if (state.averaged == 0 && buffer == std::string_view(external::average)) continue;
+    for (ParamId id = 0; id < static_cast<ParamId>(graph.params().size()); ++id) {
+      const Param& p = graph.param_at(id);
+      if (!stored(buffer, p)) continue;
+      Tensor tensor;
+      for (int i = 0; i < p.shape.rank(); ++i) tensor.shape.push_back(p.shape[i]);
+      tensor.values = model.parameters().get(buffer, id);
+      out.tensors[tensor_name(buffer, p)] = std::move(tensor);
+    }
+  }
+  out.metadata = card.metadata();
+  out.metadata["config"] = config_text;
+  out.metadata["engine_choices"] = json(model.choices()).dump();
+  out.metadata["state"] = json{
+      {"epoch", state.epoch},
+      {"batch", state.batch},
+      {"step", state.step},
+      {"averaged", state.averaged},
+      {"skipped", state.skipped},
+      {"best", state.best},
+      {"best_epoch", state.best_epoch},
+      {"epoch_loss", state.epoch_loss},
+      {"epoch_samples",
+       state.epoch_samples}}.dump();
+  return out;
+}
+
+CheckpointInfo read_checkpoint_info(const Checkpoint& checkpoint, const std::string& file) {
+  try {
+    const json s = json::parse(checkpoint.metadata.at("state"));
+    CheckpointInfo info;
+    s.at("epoch").get_to(info.state.epoch);
+    s.at("batch").get_to(info.state.batch);
+    s.at("step").get_to(info.state.step);
+    s.at("averaged").get_to(info.state.averaged);
+    s.at("skipped").get_to(info.state.skipped);
+    s.at("best").get_to(info.state.best);
+    s.at("best_epoch").get_to(info.state.best_epoch);
+    s.at("epoch_loss").get_to(info.state.epoch_loss);
+    s.at("epoch_samples").get_to(info.state.epoch_samples);
+    json::parse(checkpoint.metadata.at("engine_choices")).get_to(info.choices);
+    return info;
+  } catch (const std::exception& e) {  // json's errors and at()'s out_of_range
+    throw WeightsError(file + ": not a checkpoint of a training run: " + e.what());
+  }
+}
+
+void restore(Model& model, const Checkpoint& checkpoint, const std::string& file) {
+  const Graph& graph = model.graph();
+  for (const char* buffer : kBuffers)
+    for (ParamId id = 0; id < static_cast<ParamId>(graph.params().size()); ++id) {
+      const Param& p = graph.param_at(id);
+      if (!stored(buffer, p)) continue;
+      const auto it = checkpoint.tensors.find(tensor_name(buffer, p));
+      const bool optional = buffer == std::string_view(external::average);
+      if (it == checkpoint.tensors.end()) {
+        if (optional) continue;
+        throw WeightsError(file + ": no tensor " + tensor_name(buffer, p));
+      }
+      if (static_cast<std::int64_t>(it->second.values.size()) != p.shape.count())
+        throw WeightsError(file + ": " + it->first + " does not have shape " + p.shape.text());
+      model.parameters().set(buffer, id, it->second.values);
+    }
+  model.parameters_changed();
+}
+
+}  // namespace affuse

@@ -1,0 +1,69 @@
+// Our side of a comparison: a model with its label model and losses bound, ready to step.
+#pragma once
+#include "layers/model.h"
+#include "tests/parity/torch/faces.h"
+#include "tests/parity/torch/maps.h"
+#include "tests/parity/torch/twin.h"
+
+namespace affuse::parity {
+
+class Rig {
+ public:
+  Rig(int image, double width, int batch, Precision precision = Precision::fp32,
+      float weight_decay = 0)
+      : model_(make_cpu_backend(0), network(image, width), lower(batch, precision),
+               Adam{0.9f, 0.999f, 1e-8f, weight_decay, false}) {
+    const auto settings = loss_settings();
+    const auto labels = label_model();
+    model_.bind(external::loss_settings, &settings, sizeof settings);
+    model_.bind(external::label_model, &labels, sizeof labels);
+  }
+
+  Model& model() { return model_; }
+  Parameters& parameters() { return model_.parameters(); }
+
+  /// One training step; step counts from 1. Returns the losses that it left in the state.
+  const StepState& train(const Batch& batch, int step, double lr) {
+    Plan& plan = model_.plan(Mode::train);
+    upload(plan, batch);
+    plan.state().step = step;
+    plan.state().lr = static_cast<float>(lr);
+    plan.run();
+    return plan.state();
+  }
+
+  const StepState& evaluate(const Batch& batch, WeightSet set) {
+    Plan& plan = model_.plan(Mode::eval);
+    plan.use(set);
+    upload(plan, batch);
+    plan.run();
+    return plan.state();
+  }
+
+  /// The valid rows of an output of the plan that ran last.
+  Tensor output(Mode mode, const char* name, const Batch& batch, int columns) {
+    std::vector<float> rows(static_cast<std::size_t>(batch.size * columns));
+    model_.plan(mode).download(name, rows.data(), rows.size() * sizeof(float));
+    return tensor(rows, {batch.size, columns}).narrow(0, 0, batch.valid);
+  }
+
+  int base() const { return base_channels(model_.network().width); }
+
+ private:
+  static NetworkSpec network(int image, double width) {
+    NetworkSpec spec;
+    spec.image_size = image;
+    spec.width = width;
+    return spec;
+  }
+  static LowerSpec lower(int batch, Precision precision) {
+    LowerSpec spec;
+    spec.batch = batch;
+    spec.precision = precision;
+    return spec;
+  }
+
+  Model model_;
+};
+
+}  // namespace affuse::parity

@@ -1,0 +1,147 @@
+// Thirty training steps beside LibTorch, and weight averaging with its pass for batch norm.
+#include <cmath>
+#include <numbers>
+
+#include <fmt/format.h>
+
+#include "gtest/gtest.h"
+#include "tests/parity/torch/rig.h"
+
+namespace affuse::parity {
+namespace {
+
+constexpr int kImage = 64, kBatch = 32;
+
+/// Warm-up over 5 steps, then a cosine to 0 behind step 30 (steps from 0).
+double rate(int step) {
+  constexpr double peak = 1e-3;
+  if (step < 5) return peak * (step + 1) / 5;
+  return peak * (1 + std::cos(std::numbers::pi * (step - 5) / 25.0)) / 2;
+}
+
+/// Four batches in turn; the last is padded.
+Batch batch_of(int step) {
+  const int turn = step % 4;
+  return make_batch(kBatch, turn == 3 ? 21 : kBatch, kImage, 100 + static_cast<unsigned>(turn));
+}
+
+double gap(double got, double want) { return std::abs(got - want) / std::abs(want); }
+
+void train_beside(double width) {
+  constexpr double weight_decay = 1e-5;
+  Rig rig(kImage, width, kBatch, Precision::fp32, static_cast<float>(weight_decay));
+  rig.parameters().initialise(11);
+  rig.model().parameters_changed();
+  Twin twin(rig.base());
+  take(twin, rig.parameters(), external::weights);
+  torch::optim::Adam adam(
+      twin.parameters(),
+      torch::optim::AdamOptions(1).betas({0.9, 0.999}).eps(1e-8).weight_decay(weight_decay));
+
+  Closeness close(fmt::format("30 training steps, width {}", width), 1e-3);
+  for (int step = 0; step < 30; ++step) {
+    const Batch batch = batch_of(step);
+    static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options()).lr(rate(step));
+    adam.zero_grad();
+    const Losses want =
+        losses(twin.forward(normalised(batch, torch::kFloat)), batch, fused_labels(batch));
+    want.total().backward();
+    adam.step();
+
+    const StepState& got = rig.train(batch, step + 1, rate(step));
+    const double ce = want.ce.item<double>(), cs = want.cs.item<double>(),
+                 l2 = want.l2.item<double>();
+    close.check(fmt::format("L_CE of step {}", step), got.loss_ce, ce);
+    close.check(fmt::format("L_CS of step {}", step), got.loss_cs, cs);
+    close.check(fmt::format("L_2 of step {}", step), got.loss_l2, l2);
+    if (step % 10 == 9 || step == 0)
+      fmt::print(
+          "[  PARITY  ] step {:2}: L_CE {:.5f} ({:.1e}) L_CS {:.5f} ({:.1e}) L_2 {:.5f} ({:.1e})\n",
+          step, ce, gap(got.loss_ce, ce), cs, gap(got.loss_cs, cs), l2, gap(got.loss_l2, l2));
+  }
+}
+
+TEST(TorchTraining, ThirtyStepsFollow) { train_beside(0.25); }
+
+/// torch.optim.swa_utils.AveragedModel.update_parameters: p + (w - p) / (n + 1); the first copies.
+void update_average(Twin& average, Twin& model, int n) {
+  const torch::NoGradGuard no_gradients;
+  const auto weights = model.named_parameters();
+  for (auto& p : average.named_parameters()) {
+    Tensor to = p.value();
+    const Tensor w = weights[p.key()];
+    n == 0 ? to.copy_(w) : to.add_((w - to) / (n + 1));
+  }
+}
+
+/// torch.optim.swa_utils.update_bn: statistics reset, cumulative average (momentum None) over one
+/// pass in training mode.
+void update_bn(Twin& average, const std::vector<Batch>& batches) {
+  const torch::NoGradGuard no_gradients;
+  average.reset_running_statistics();
+  average.set_momentum(std::nullopt);
+  average.train();
+  for (const Batch& b : batches) average.forward(normalised(b, torch::kDouble));
+  average.set_momentum(0.1);
+}
+
+class TorchAveraging : public testing::TestWithParam<Precision> {};
+
+TEST_P(TorchAveraging, AverageAndItsStatisticsAgree) {
+  const bool bf16 = GetParam() == Precision::bf16;
+  const std::string title = "SWA " + name_of(GetParam());
+  Closeness weights(title + " weights", 1e-6);
+  Closeness running(title + " statistics", bf16 ? 0.02 : 1e-5, overall_error);
+  Closeness outputs(title + " evaluation", bf16 ? 0.05 : 1e-4, overall_error);
+  Rig rig(kImage, 0.25, kBatch, GetParam());
+  rig.parameters().initialise(13);
+  rig.model().parameters_changed();
+  Twin snapshot(rig.base()), average(rig.base());
+  snapshot.to(torch::kDouble);
+  average.to(torch::kDouble);
+
+  int averaged = 0;
+  for (int step = 0; step < 25; ++step) {
+    rig.train(batch_of(step), step + 1, 1e-3);
+    if (step % 5 != 4) continue;
+    Plan& plan = rig.model().plan(Mode::average);
+    plan.state().averaged = averaged;
+    plan.run();
+    take(snapshot, rig.parameters(), external::weights);
+    update_average(average, snapshot, averaged++);
+  }
+
+  const std::vector<Batch> pass = {batch_of(0), batch_of(1), batch_of(2), batch_of(3)};
+  Plan& statistics = rig.model().plan(Mode::statistics);
+  statistics.use(WeightSet::average);
+  for (std::size_t i = 0; i < pass.size(); ++i) {
+    statistics.state().bn_momentum = 1.f / static_cast<float>(i + 1);
+    upload(statistics, pass[i]);
+    statistics.run();
+  }
+  update_bn(average, pass);
+
+  const auto state = state_of(average);
+  const auto& params = rig.parameters().graph().params();
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const Tensor want = state.at(params[i].name);
+    const auto got = rig.parameters().get(external::average, static_cast<ParamId>(i));
+    (params[i].trainable() ? weights : running)
+        .check(params[i].name, tensor(got, want.sizes()), want);
+  }
+
+  const torch::NoGradGuard no_gradients;
+  average.eval();
+  const Batch batch = make_batch(kBatch, 29, kImage, 7);
+  const Twin::Output want = average.forward(normalised(batch, torch::kDouble));
+  rig.evaluate(batch, WeightSet::average);
+  outputs.check("logits", rig.output(Mode::eval, io::logits, batch, kClasses), want.logits);
+  outputs.check("va", rig.output(Mode::eval, io::va_out, batch, 2), want.va);
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, TorchAveraging,
+                         testing::Values(Precision::fp32, Precision::bf16),
+                         [](const auto& test) { return name_of(test.param); });
+
+}  // namespace
+}  // namespace affuse::parity
