@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {
@@ -28,14 +29,6 @@ DataSplits open_data(const DataSource& source) {
   require_samples(splits.train, "training", source);
   require_samples(splits.val, "validation", source);
   return splits;
-}
-
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t longest = 60;
-  std::string out = "'" + std::string(text.substr(0, longest));
-  std::replace_if(
-      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
-  return out + (text.size() > longest ? "...'" : "'");
 }
 
 }  // namespace affuse

@@ -48,7 +48,4 @@ DataSplits open_affectnet_npy(const DataSource& source);
 Manifest read_affectnet_npy(const std::string& root, const std::string& split,
                             const std::vector<std::string>& classes, int threads);
 
-/// Text as it may stand in a one-line message: quoted, control characters replaced, cut short.
-std::string in_quotes(std::string_view text);
-
 }  // namespace affuse

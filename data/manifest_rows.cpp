@@ -15,6 +15,7 @@
 #include "data/manifest.h"
 #include "engine/error.h"
 #include "engine/log.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {

@@ -18,6 +18,7 @@
 #include "data/parallel.h"
 #include "engine/error.h"
 #include "engine/log.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {

@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/log.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {

@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/error.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {
@@ -134,20 +135,6 @@ std::optional<std::size_t> safetensors_bytes(std::string_view dtype,
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ","));
-}
-
-std::string in_quotes(std::string_view name) {
-  constexpr std::size_t longest = 120;
-  std::string text(name.substr(0, longest));
-  // A cut may not leave half a UTF-8 sequence: drop its continuation bytes and its first one.
-  if (name.size() > longest) {
-    while (!text.empty() && (text.back() & 0xC0) == 0x80) text.pop_back();
-    if (!text.empty() && (text.back() & 0x80) != 0) text.pop_back();
-    text += "...";
-  }
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return "'" + text + "'";
 }
 
 SafetensorsFile SafetensorsFile::parse(std::span<const std::uint8_t> bytes,

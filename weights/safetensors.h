@@ -112,9 +112,6 @@ std::span<const std::uint8_t> bytes_of(const std::vector<T>& values) {
 /// A shape as text, for example [64,3,7,7].
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-/// A name between quotes for an error: control characters replaced, long ones cut.
-std::string in_quotes(std::string_view name);
-
 /// Bytes of a tensor; nothing if the dtype is unknown, a dimension negative, or the product
 /// overflows int64.
 std::optional<std::size_t> safetensors_bytes(std::string_view dtype,

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "engine/text.h"
 #include "weights/safetensors.h"
 #include "weights/utf8.h"
 

@@ -9,6 +9,7 @@
 
 #include "engine/error.h"
 #include "engine/file.h"
+#include "engine/text.h"
 #include "weights/safetensors.h"
 #include "weights/utf8.h"
 

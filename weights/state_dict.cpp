@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {

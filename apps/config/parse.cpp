@@ -84,13 +84,14 @@ class Parser {
   }
 
   void override_key(const std::string& argument) {
-    const std::string place = fmt::format("argument '{}'", bare(argument, 120));
+    std::string place = fmt::format("argument '{}'", bare(argument, 120));
     const std::size_t equals = argument.find('=');
     if (equals == std::string::npos || equals == 0) {
       throw ConfigError(place + ": not an override; write key.path=value");
     }
     const JsonNode value = override_value(argument.substr(equals + 1), place);
-    key(argument.substr(0, equals), value, place, false, [&](int) { return place; });
+    key(argument.substr(0, equals), value, place, false,
+        [&](int) -> const std::string& { return place; });
   }
 
   Config finish() {
@@ -129,7 +130,7 @@ class Parser {
           fmt::format("{}: {}: {}", place, path.empty() ? "\"\"" : bare(path, 80), what));
     };
     if (const ConfigRow* row = dotted_key ? nullptr : find_row(path)) {
-      const std::string place = place_of(value.line);
+      const std::string& place = place_of(value.line);
       if (const std::string error = check_value(*row, value); !error.empty()) fail(place, error);
       row->set(config_, value);
       places_[path] = place;

@@ -210,7 +210,7 @@ TEST(ConfigHostile, MutatedFilesNeverDoHarm) {
   const std::string tokens = "{}[]:,\"\\/*0123456789.eE+-truefalsnN \n\x80\xC3\xFF";
   std::mt19937_64 random(7);
   int refused = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     std::string text = good;
     for (std::uint64_t n = 1 + random() % 4; n > 0; --n) {
       const std::size_t at = random() % text.size();
@@ -237,8 +237,8 @@ TEST(ConfigHostile, MutatedFilesNeverDoHarm) {
     EXPECT_NE(error.find("; "), std::string::npos) << "no advice: " << error;
     EXPECT_LT(error.size(), 600u) << error;
   }
-  EXPECT_GT(refused, 500);
-  EXPECT_LT(refused, 3000);  // mutations inside comments do no harm
+  EXPECT_GT(refused, 200);
+  EXPECT_LT(refused, 1000);  // mutations inside comments do no harm
 }
 
 }  // namespace

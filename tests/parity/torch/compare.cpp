@@ -51,6 +51,7 @@ Closeness::Closeness(std::string title, double tolerance, Measure measure)
     : title_(std::move(title)), tolerance_(tolerance), measure_(measure) {}
 
 Closeness::~Closeness() {
+  if (count_ == 0) return;
   fmt::print("[  PARITY  ] {}: {} tensors, largest relative error {:.2e} ({}), allowed {:.0e}\n",
              title_, count_, worst_, worst_what_, tolerance_);
   testing::Test::RecordProperty(title_, fmt::format("{:.3e}", worst_));

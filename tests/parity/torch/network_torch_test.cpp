@@ -20,6 +20,8 @@ std::string text(const NetworkCase& c) {
                      c.width, c.valid, c.batch, c.trained > 0 ? "trained" : "random");
 }
 
+void PrintTo(const NetworkCase& c, std::ostream* out) { *out << text(c); }
+
 /// What a comparison allows: outputs and losses, and gradients.
 struct Allowed {
   double outputs, gradients;

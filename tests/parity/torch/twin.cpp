@@ -20,6 +20,14 @@ nn::Sequential layer(int in, int out, int stride) {
   return blocks;
 }
 
+/// Buffers but for num_batches_tracked, which nothing reads (and which to(kDouble) makes a double).
+std::map<std::string, Tensor> running_statistics(const nn::Module& twin) {
+  std::map<std::string, Tensor> found;
+  for (const auto& b : twin.named_buffers())
+    if (b.value().dim() > 0) found[b.key()] = b.value();
+  return found;
+}
+
 }  // namespace
 
 BasicBlock::BasicBlock(int in, int out, int stride)
@@ -75,9 +83,8 @@ void Twin::randomise(std::uint64_t seed) {
     if (p.value().dim() == 1)
       p.value().uniform_(-0.5, 0.5).add_(p.key().ends_with(".weight") ? 1 : 0);
   }
-  for (const auto& b : named_buffers())
-    if (b.value().is_floating_point())
-      b.value().uniform_(0.5, 1.5).sub_(b.key().ends_with("mean") ? 1 : 0);
+  for (auto& [name, buffer] : running_statistics(*this))
+    buffer.uniform_(0.5, 1.5).sub_(name.ends_with("mean") ? 1 : 0);
 }
 
 void Twin::set_momentum(std::optional<double> momentum) {
@@ -92,10 +99,8 @@ void Twin::reset_running_statistics() {
 }
 
 std::map<std::string, Tensor> state_of(const torch::nn::Module& twin) {
-  std::map<std::string, Tensor> state;
+  std::map<std::string, Tensor> state = running_statistics(twin);
   for (const auto& p : twin.named_parameters()) state[p.key()] = p.value();
-  for (const auto& b : twin.named_buffers())
-    if (b.value().is_floating_point()) state[b.key()] = b.value();
   return state;
 }
 
