@@ -1,22 +1,22 @@
 #include "apps/signals.h"
 
 #include <csignal>
-#include <initializer_list>
 
 namespace affuse {
 namespace {
 
+constexpr int kCaught[] = {SIGINT, SIGTERM, SIGUSR1};
 volatile std::sig_atomic_t received = 0;
 
 extern "C" void on_signal(int number) {
   received = number;
-  std::signal(number, SIG_DFL);
+  for (const int caught : kCaught) std::signal(caught, SIG_DFL);
 }
 
 }  // namespace
 
 void catch_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) std::signal(number, on_signal);
+  for (const int number : kCaught) std::signal(number, on_signal);
 }
 
 int caught_signal() { return received; }

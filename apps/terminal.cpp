@@ -5,13 +5,17 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <fstream>
 #include <mutex>
 #include <utility>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/error.h"
 #include "engine/log.h"
 
 namespace affuse {
@@ -20,6 +24,7 @@ struct TerminalState {
   std::mutex mutex;
   TerminalMode mode;
   Progress* active = nullptr;  // whose bar stands in the last line
+  std::ofstream copy;          // of the log
 
   static TerminalState& get() {
     static TerminalState state;
@@ -48,6 +53,10 @@ void log_line(LogLevel level, std::string_view line) {
   TerminalState& state = TerminalState::get();
   const std::scoped_lock lock(state.mutex);
   const bool warning = level == LogLevel::warning;
+  if (state.copy.is_open())
+    state.copy << fmt::format("{:%FT%TZ} {}{}\n", fmt::gmtime(std::time(nullptr)),
+                              warning ? "warning: " : "", line)
+               << std::flush;
   if (state.mode.quiet && !warning) return;
   std::string out(line);
   if (warning) out = (state.mode.colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ") + out;
@@ -83,6 +92,19 @@ void start_terminal(const TerminalMode& mode) {
     state.mode = mode;
   }
   set_log_sink(log_line);
+}
+
+LogFile::LogFile(const std::string& path) {
+  TerminalState& state = TerminalState::get();
+  const std::scoped_lock lock(state.mutex);
+  state.copy.open(path, std::ios::app);
+  if (!state.copy) throw Error(path + ": cannot be opened for the log");
+}
+
+LogFile::~LogFile() {
+  TerminalState& state = TerminalState::get();
+  const std::scoped_lock lock(state.mutex);
+  state.copy.close();
 }
 
 std::string clock_text(double seconds) {

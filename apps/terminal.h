@@ -19,6 +19,16 @@ TerminalMode detect_terminal(bool quiet);
 /// Sends the library's log to stderr and sets how Progress shows itself.
 void start_terminal(const TerminalMode& mode);
 
+/// Appends every log line with its time (UTC) to a file while it lives: run.log. At most one.
+class LogFile {
+ public:
+  /// Throws Error where the file cannot be opened.
+  explicit LogFile(const std::string& path);
+  ~LogFile();
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+};
+
 /// "0:07", "12:34", "3:04:05".
 std::string clock_text(double seconds);
 

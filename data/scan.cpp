@@ -58,6 +58,9 @@ void check_fraction(const std::vector<BadImage>& bad, std::size_t total, double 
   for (std::size_t i = 0; i < std::min<std::size_t>(bad.size(), 3); ++i) {
     first += fmt::format("{}{} ({})", i == 0 ? "" : ", ", bad[i].path, bad[i].reason);
   }
+  if (share <= allowed)
+    throw DataError(fmt::format("none of {} images can be read: {}{}", total, first,
+                                bad.size() > 3 ? ", ..." : ""));
   throw DataError(fmt::format(
       "{} of {} images are bad ({:.2f} %, data.max_bad_fraction allows "
       "{:.2f} %): {}{}",

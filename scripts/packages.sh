@@ -42,7 +42,7 @@ need() {
   [ ${#missing[@]} -gt 0 ] || return 0
   local command="apt-get install --no-install-recommends ${missing[*]}"
   [ "$(id -u)" -eq 0 ] ||
-    fail 2 "$(basename "$0"): packages are missing. Install them with:" "  sudo $command"
+    fail 2 "$(basename "$0"): packages are missing. Install them with:" "  sudo apt-get update && sudo $command"
   echo "Installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   quietly "apt update" apt-get update

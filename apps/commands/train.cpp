@@ -55,12 +55,14 @@ DataProgress show_data_progress(std::unique_ptr<Progress>& bar) {
 }
 
 struct Prepared {
+  std::unique_ptr<Backend> backend;
   TrainInputs inputs;
   std::string labels_json;
 };
 
 Prepared prepare(const Config& config, const std::string& scan_file) {
   Prepared out;
+  out.backend = open_backend(config);  // before the data, whose scan may take long
   std::unique_ptr<Progress> bar;
   Splits splits = open_splits(config, scan_file, show_data_progress(bar));
   bar.reset();
@@ -112,8 +114,9 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
           const Checkpoint* checkpoint) {
   const Config config = prepared.inputs.config;
   const std::vector<std::string> classes = prepared.inputs.card.classes;
-  const auto model = build_training_model(config, static_cast<int>(classes.size()),
-                                          resumed != nullptr ? &resumed->choices : nullptr);
+  const auto model =
+      build_training_model(std::move(prepared.backend), config, static_cast<int>(classes.size()),
+                           resumed != nullptr ? &resumed->choices : nullptr);
   if (checkpoint != nullptr)
     restore(*model, *checkpoint, folder.file("checkpoints/last.safetensors"));
   write_beginning(folder, prepared, *model);
@@ -141,17 +144,24 @@ int resume(const TrainOptions& options) {
   RunFolder folder = RunFolder::open(options.resume);
   const Config config = resumed_config(options, folder);
   if (options.print_config) return write_out(print_config(config)), 0;
-  const std::string last = folder.file("checkpoints/last.safetensors");
-  const Checkpoint checkpoint = read_checkpoint(last, folder.file("checkpoints/prev.safetensors"));
-  const CheckpointInfo info = read_checkpoint_info(checkpoint, last);
-  if (info.state.epoch >= config.train.epochs) {
-    log_info(
-        fmt::format("{}: this run is finished ({} epochs); train.epochs=N with a larger N "
-                    "goes on",
-                    folder.path(), info.state.epoch));
+  const int epochs = load_config(folder.file("config.json")).train.epochs;
+  if (folder.state() == "done" && epochs == config.train.epochs) {
+    log_info(fmt::format(
+        "{}: this run is finished (train.epochs {}); train.epochs=N with a larger N goes on",
+        folder.path(), epochs));
     return 0;
   }
-  log_info(fmt::format("resuming {} in epoch {}", folder.path(), info.state.epoch + 1));
+  const LogFile log(folder.file("run.log"));
+  const std::string last = folder.file("checkpoints/last.safetensors");
+  const std::string prev = folder.file("checkpoints/prev.safetensors");
+  if (!fs::exists(last) && !fs::exists(prev)) {
+    log_info(folder.path() + ": no checkpoint yet; starting from the beginning");
+    return train(prepare(config, folder.file("scan.csv")), folder, nullptr, nullptr);
+  }
+  const Checkpoint checkpoint = read_checkpoint(last, prev);
+  const CheckpointInfo info = read_checkpoint_info(checkpoint, last);
+  log_info(fmt::format("resuming {} after {} epochs and {} batches", folder.path(),
+                       info.state.epoch, info.state.batch));
   return train(prepare(config, folder.file("scan.csv")), folder, &info, &checkpoint);
 }
 
@@ -163,12 +173,13 @@ int run_train(const TrainOptions& options) {
   if (options.print_config) return write_out(print_config(config)), 0;
   if (options.dry_run) {
     Prepared prepared = prepare(config, "");
-    return write_out(dry_run(std::move(prepared.inputs))), 0;
+    return write_out(dry_run(std::move(prepared.backend), std::move(prepared.inputs))), 0;
   }
   const std::string path = options.out.empty()
                                ? RunFolder::next_path(config.output.dir, run_name(config, options))
                                : options.out;
   RunFolder folder = RunFolder::create(path, options.overwrite);
+  const LogFile log(folder.file("run.log"));
   return train(prepare(config, folder.file("scan.csv")), folder, nullptr, nullptr);
 }
 

@@ -32,9 +32,10 @@ double parameter_bytes(const Model& model) {
 
 }  // namespace
 
-std::string dry_run(TrainInputs inputs) {
+std::string dry_run(std::unique_ptr<Backend> backend, TrainInputs inputs) {
   const Config& config = inputs.config;
-  const auto model = build_training_model(config, inputs.card.network.classes, nullptr);
+  const auto model =
+      build_training_model(std::move(backend), config, inputs.card.network.classes, nullptr);
   model->bind(external::label_model, &inputs.labels.target, sizeof inputs.labels.target);
   model->bind(external::loss_settings, &inputs.labels.loss, sizeof inputs.labels.loss);
   Loader loader(inputs.train.manifest, loader_options(config, inputs.train, true));

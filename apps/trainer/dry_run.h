@@ -8,6 +8,6 @@ namespace affuse {
 
 /// Builds the model, runs two training steps and one evaluation step, writes nothing. Returns a
 /// report: data, losses, time a step, memory, disk.
-std::string dry_run(TrainInputs inputs);
+std::string dry_run(std::unique_ptr<Backend> backend, TrainInputs inputs);
 
 }  // namespace affuse

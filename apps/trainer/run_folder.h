@@ -7,12 +7,12 @@ namespace affuse {
 /// Holds the folder's lock while it lives. Throws ConfigError (in use, not empty), Error (I/O).
 class RunFolder {
  public:
-  /// A new run. A folder that holds anything is refused, unless `overwrite`: then what a run wrote
-  /// there before is removed.
+  /// A new run. A folder that holds anything but the traces of a run that never began is refused,
+  /// unless `overwrite`: then what a run wrote there before is removed.
   static RunFolder create(const std::string& path, bool overwrite);
   /// A run that has begun.
   static RunFolder open(const std::string& path);
-  /// The first of DIR/NAME-1, DIR/NAME-2, ... that is not there.
+  /// The first of DIR/NAME-1, DIR/NAME-2, ... that no run has taken.
   static std::string next_path(const std::string& dir, const std::string& name);
 
   RunFolder(RunFolder&& other) noexcept;
@@ -26,6 +26,8 @@ class RunFolder {
 
   /// status.json: running | done | stopped | failed, the epochs done, and why.
   void write_status(const std::string& state, int epoch, const std::string& reason) const;
+  /// The state in status.json; empty where there is none.
+  std::string state() const;
 
  private:
   RunFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}

@@ -62,13 +62,14 @@ LowerSpec lower_spec(const Config& config) {
   return spec;
 }
 
-std::unique_ptr<Model> build_training_model(const Config& config, int classes,
-                                            const EngineChoices* recorded) {
+std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
+                                            int classes, const EngineChoices* recorded) {
   const Config::Optimizer& o = config.optimizer;
   const Adam adam{static_cast<float>(o.beta1), static_cast<float>(o.beta2),
                   static_cast<float>(o.eps), static_cast<float>(o.weight_decay), o.decoupled};
-  auto model = std::make_unique<Model>(open_backend(config), network_spec(config, classes),
+  auto model = std::make_unique<Model>(std::move(backend), network_spec(config, classes),
                                        lower_spec(config), adam, recorded);
+  if (recorded != nullptr) return model;
   model->parameters().initialise(config.train.seed);
   log_info(config.model.init.empty()
                ? fmt::format("start: random (train.seed {})", config.train.seed)

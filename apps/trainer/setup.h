@@ -16,9 +16,10 @@ std::unique_ptr<Backend> open_backend(const Config& config);
 
 LowerSpec lower_spec(const Config& config);
 
-/// A model for training, with the random start of train.seed or model.init.
-std::unique_ptr<Model> build_training_model(const Config& config, int classes,
-                                            const EngineChoices* recorded);
+/// A model for training, with the random start of train.seed or model.init. `recorded`: the
+/// implementations that a resumed run takes; its numbers are then left to restore().
+std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
+                                            int classes, const EngineChoices* recorded);
 
 /// A model for evaluation of `batch` samples at a time.
 std::unique_ptr<Model> build_eval_model(std::unique_ptr<Backend> backend,

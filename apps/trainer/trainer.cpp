@@ -62,15 +62,13 @@ Trainer::Trainer(TrainInputs inputs, Model& model, RunFolder& folder, const Trai
 
 TrainOutcome Trainer::run(const TrainEvents& events) {
   open_logs();
-  while (state_.epoch < in_.config.train.epochs) {
-    if (const int signal = train_epoch(events); signal != 0) {
+  while (state_.epoch < in_.config.train.epochs && !out_of_patience()) {
+    if (const auto stop = train_epoch(events)) {
       write_checkpoint_file();
-      return {
-          "stopped", fmt::format("signal {} in epoch {}", signal, state_.epoch + 1), signal, {}};
+      return *stop;
     }
     end_epoch(events);
-    if (out_of_time()) return {"stopped", "train.max_hours is over", 0, {}};
-    if (out_of_patience()) break;
+    if (const auto stop = must_stop(events)) return *stop;
   }
   const std::string reason =
       out_of_patience() ? fmt::format("no gain since epoch {} (train.patience)", state_.best_epoch)
@@ -78,8 +76,18 @@ TrainOutcome Trainer::run(const TrainEvents& events) {
   return {"done", reason, 0, finish()};
 }
 
-// Returns the signal that interrupts the epoch, or 0 at its end.
-int Trainer::train_epoch(const TrainEvents& events) {
+// A signal or the time limit; asked after every step and every epoch.
+std::optional<TrainOutcome> Trainer::must_stop(const TrainEvents& events) const {
+  const int signal = events.interrupted ? events.interrupted() : 0;
+  if (signal == 0 && !out_of_time()) return {};
+  const std::string what =
+      signal != 0 ? fmt::format("signal {}", signal) : std::string("train.max_hours is over");
+  return TrainOutcome{"stopped", fmt::format("{} after {} steps", what, state_.step), signal,
+                      std::nullopt};
+}
+
+// Returns what stops the epoch before its end.
+std::optional<TrainOutcome> Trainer::train_epoch(const TrainEvents& events) {
   const auto begin = Clock::now();
   auto last_log = begin;
   epoch_images_ = 0;
@@ -101,11 +109,10 @@ int Trainer::train_epoch(const TrainEvents& events) {
       events.batch(
           state_.epoch + 1, state_.epoch_samples, total,
           state_.epoch_loss / static_cast<double>(std::max<std::int64_t>(1, state_.epoch_samples)));
-    const int signal = events.interrupted ? events.interrupted() : 0;
-    if (signal != 0) return signal;
+    if (auto stop = must_stop(events)) return stop;
   }
   epoch_seconds_ = seconds_since(begin);
-  return 0;
+  return {};
 }
 
 void Trainer::train_step(const Batch& batch) {
@@ -138,10 +145,13 @@ void Trainer::check_loss(const Batch& batch) {
   std::string files;
   for (std::size_t row = 0; row < std::min<std::size_t>(batch.valid, 3); ++row)
     files += (row > 0 ? ", " : "") + noisy_train_.samples[batch.indices[row]].path;
+  const std::string last = "checkpoints/last.safetensors";
   throw Error(fmt::format(
-      "step {}: the loss is not finite (batch of {} with {}, ...); the last good checkpoint is {}; "
-      "a lower optimizer.lr may help, train.on_nonfinite=skip goes on",
-      state_.step + 1, batch.valid, files, folder_.file("checkpoints/last.safetensors")));
+      "step {}: the loss is not finite (batch of {} with {}{}); {}; a lower optimizer.lr may help, "
+      "train.on_nonfinite=skip goes on",
+      state_.step + 1, batch.valid, files, batch.valid > 3 ? ", ..." : "",
+      folder_.has(last) ? "the last good checkpoint is " + folder_.file(last)
+                        : "there is no checkpoint yet"));
 }
 
 void Trainer::end_epoch(const TrainEvents& events) {

@@ -57,7 +57,8 @@ class Trainer {
   struct EpochRow;
 
   // trainer.cpp
-  int train_epoch(const TrainEvents& events);
+  std::optional<TrainOutcome> train_epoch(const TrainEvents& events);
+  std::optional<TrainOutcome> must_stop(const TrainEvents& events) const;
   void train_step(const Batch& batch);
   void check_loss(const Batch& batch);
   void end_epoch(const TrainEvents& events);

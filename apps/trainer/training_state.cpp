@@ -19,8 +19,8 @@ std::string tensor_name(const char* buffer, const Param& param) {
 }
 
 // Moments exist for trained parameters only; running statistics come with weights and average.
-bool stored(const char* buffer, const Param& param) {
-  return param.trainable() || buffer == std::string_view(external::weights);
+bool stored(std::string_view buffer, const Param& param) {
+  return param.trainable() || buffer == external::weights || buffer == external::average;
 }
 
 }  // namespace

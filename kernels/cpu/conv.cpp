@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <optional>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -48,14 +49,27 @@ struct Descs {
   }
 };
 
-Forward::primitive_desc forward_desc(const OneDnn& dnn, const Descs& d, const memory::desc& weights,
-                                     dnnl::prop_kind kind, const dnnl::primitive_attr& attr,
-                                     bool with_bias) {
-  const Forward::desc op = with_bias ? Forward::desc(kind, kAlgorithm, d.x, weights, d.bias, d.y,
-                                                     d.strides, d.pad_left, d.pad_right)
-                                     : Forward::desc(kind, kAlgorithm, d.x, weights, d.y, d.strides,
-                                                     d.pad_left, d.pad_right);
-  return {op, attr, dnn.engine};
+Forward::desc training_forward(const Descs& d) {
+  return {dnnl::prop_kind::forward_training,
+          kAlgorithm,
+          d.x,
+          d.weights_any,
+          d.y,
+          d.strides,
+          d.pad_left,
+          d.pad_right};
+}
+
+Forward::desc folded_forward(const Descs& d) {
+  return {dnnl::prop_kind::forward_inference,
+          kAlgorithm,
+          d.x,
+          d.weights_any,
+          d.bias,
+          d.y,
+          d.strides,
+          d.pad_left,
+          d.pad_right};
 }
 
 // How fast an implementation is to be expected: oneDNN's plain loops are hundreds of times slower
@@ -66,17 +80,21 @@ int rank_of(const std::string& name) {
 }
 constexpr int kBestRank = 2;
 
-// The best primitive description that `make(free)` gives: over the program's own layouts first,
-// over layouts of oneDNN's choice where those would be slow; or the recorded implementation. An
-// error names `step`.
-template <class Make>
-auto choose(const ConvProblem& problem, const std::string& step, const std::string* recorded,
-            Make make, bool& free) {
-  std::optional<decltype(make(false))> best;
+// The best primitive description that `create(describe(descs), descs)` gives: over the program's
+// own layouts first, over layouts of oneDNN's choice where those would be slow; or the recorded
+// implementation. An error names `step`.
+template <class Describe, class Create>
+auto choose(const OneDnn& dnn, const ConvProblem& problem, const std::string& step,
+            const std::string* recorded, Describe describe, Create create, bool& free) {
+  using Operation = std::invoke_result_t<Describe, const Descs&>;
+  std::optional<std::invoke_result_t<Create, const Operation&, const Descs&>> best;
   int best_rank = -1;
   for (const bool any : {false, true}) {
     try {
-      auto candidate = make(any);
+      // next_impl() still reads the operation's description: it must outlive the loop.
+      const Descs descs(dnn, problem, any);
+      const Operation operation = describe(descs);
+      auto candidate = create(operation, descs);
       do {
         const std::string name = candidate.impl_info_str();
         const bool eligible = recorded == nullptr || name == *recorded;
@@ -113,17 +131,13 @@ memory::desc typed(memory::desc weights, DType type) {
   return weights;
 }
 
-Forward::primitive_desc training_forward(const OneDnn& dnn, const Descs& d) {
-  return forward_desc(dnn, d, d.weights_any, dnnl::prop_kind::forward_training, {}, false);
-}
-
 // The forward descriptions that backward ones refer to. oneDNN keeps a pointer to them while it
 // looks for further implementations, so they must outlive the search.
 class Hints {
  public:
   explicit Hints(const OneDnn& dnn) : dnn_(dnn) {}
   const Forward::primitive_desc& of(const Descs& d) {
-    return kept_.emplace_back(training_forward(dnn_, d));
+    return kept_.emplace_back(training_forward(d), dnn_.engine);
   }
 
  private:
@@ -145,8 +159,11 @@ std::string ConvProblem::text() const {
 memory::desc stored_weights(const OneDnn& dnn, const ConvProblem& problem) {
   bool free = false;
   const auto pd = choose(
-      problem, "forward", nullptr,
-      [&](bool any) { return training_forward(dnn, Descs(dnn, problem, any)); }, free);
+      dnn, problem, "forward", nullptr, training_forward,
+      [&](const Forward::desc& op, const Descs&) {
+        return Forward::primitive_desc(op, dnn.engine);
+      },
+      free);
   return typed(pd.weights_desc(), DType::f32);
 }
 
@@ -159,14 +176,11 @@ void lower_forward(const OneDnn& dnn, const ConvProblem& problem, const memory::
     ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
     attr.set_post_ops(ops);
   }
-  const auto kind =
-      with_bias ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
   bool free = false;
   const auto pd = choose(
-      problem, step.name, recorded,
-      [&](bool any) {
-        const Descs d(dnn, problem, any);
-        return forward_desc(dnn, d, d.weights_any, kind, attr, with_bias);
+      dnn, problem, step.name, recorded, with_bias ? folded_forward : training_forward,
+      [&](const Forward::desc& op, const Descs&) {
+        return Forward::primitive_desc(op, attr, dnn.engine);
       },
       free);
   const Descs d(dnn, problem, free);
@@ -188,12 +202,13 @@ void lower_backward_data(const OneDnn& dnn, const ConvProblem& problem, const me
   Hints hints(dnn);
   bool free = false;
   const auto pd = choose(
-      problem, step.name, recorded,
-      [&](bool any) {
-        const Descs d(dnn, problem, any);
-        return BackwardData::primitive_desc(BackwardData::desc(kAlgorithm, d.x, d.weights_any, d.y,
-                                                               d.strides, d.pad_left, d.pad_right),
-                                            attr, dnn.engine, hints.of(d));
+      dnn, problem, step.name, recorded,
+      [](const Descs& d) {
+        return BackwardData::desc(kAlgorithm, d.x, d.weights_any, d.y, d.strides, d.pad_left,
+                                  d.pad_right);
+      },
+      [&](const BackwardData::desc& op, const Descs& d) {
+        return BackwardData::primitive_desc(op, attr, dnn.engine, hints.of(d));
       },
       free);
   const Descs d(dnn, problem, free);
@@ -214,14 +229,14 @@ void lower_backward_weights(const OneDnn& dnn, const ConvProblem& problem,
   Hints hints(dnn);
   bool free = false;
   const auto pd = choose(
-      problem, step.name, recorded,
-      [&](bool any) {
-        const Descs d(dnn, problem, any);
+      dnn, problem, step.name, recorded,
+      [](const Descs& d) {
         memory::desc dw = d.weights_any;
         dw.data.data_type = dnnl_f32;
-        return BackwardWeights::primitive_desc(
-            BackwardWeights::desc(kAlgorithm, d.x, dw, d.y, d.strides, d.pad_left, d.pad_right),
-            attr, dnn.engine, hints.of(d));
+        return BackwardWeights::desc(kAlgorithm, d.x, dw, d.y, d.strides, d.pad_left, d.pad_right);
+      },
+      [&](const BackwardWeights::desc& op, const Descs& d) {
+        return BackwardWeights::primitive_desc(op, attr, dnn.engine, hints.of(d));
       },
       free);
   const Descs d(dnn, problem, free);

@@ -80,9 +80,7 @@ class Program {
     static int number = 0;
     return folder + "/." + what + std::to_string(++number);
   }
-  static bool is_regular(const std::string& path) {
-    return std::filesystem::is_regular_file(path);
-  }
+  static bool is_regular(const std::string& path) { return std::filesystem::is_regular_file(path); }
 
   [[noreturn]] void child(const char* folder, char* const* argv) const {
     const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT, 0644);
@@ -146,7 +144,7 @@ inline void draw_faces(const Folder& folder, const std::string& layout) {
                      "--layout", layout, "--quiet"});
 }
 
-/// Writes FOLDER/c.json for a set from draw_faces (or one to be drawn: "synthetic"): an eighth of
+/// Writes FOLDER/c.json for a set from draw_faces (or one to be drawn: "synthetic"): a quarter of
 /// the channels, 6 steps of 16 faces an epoch.
 inline void write_config(const Folder& folder, const std::string& kind) {
   const std::string data =
@@ -155,7 +153,7 @@ inline void write_config(const Folder& folder, const std::string& kind) {
                "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"])"
           : R"("root": "faces", "synthetic": {"train": 96, "val": 48, "size": 32})";
   folder.write("c.json", R"({"data": {"kind": ")" + kind + R"(", "image_size": 32, )" + data + R"(},
-    "label_model": {"kind": "gmm"}, "model": {"width": 0.125},
+    "label_model": {"kind": "gmm"}, "model": {"width": 0.25},
     "train": {"epochs": 2, "batch_size": 16, "log_every": 1, "device": "cpu", "threads": 2}})");
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -67,6 +68,8 @@ struct Violation {
   std::string text;
   const char* complaint;
 };
+
+void PrintTo(const Violation& violation, std::ostream* out) { *out << violation.path; }
 
 std::string header(const std::string& body) { return "// A header.\n#pragma once\n" + body; }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <torch/torch.h>
 
@@ -11,13 +12,40 @@
 
 namespace affuse::parity {
 
+/// How the twin computes between its layers.
+class Arithmetic {
+ public:
+  /// An element of the forward pass's k-th ReLU, by its distance from 0 in rms of that layer.
+  struct Gate {
+    std::size_t relu;
+    std::int64_t element;
+    double distance;
+  };
+
+  bool bf16 = false;          ///< activations, their gradients and weights round to bf16
+  std::vector<Gate> flipped;  ///< gates that open on the other side of 0
+
+  void begin() { seen_.clear(); }
+  Tensor relu(const Tensor& z);
+  Tensor convolve(torch::nn::Conv2d& conv, const Tensor& x) const;
+  /// What our programs store: rounded in both directions where bf16 is set.
+  Tensor keep(const Tensor& x) const;
+  /// Gates of the last forward pass nearer to 0 than `distance`, nearest first.
+  std::vector<Gate> near_zero(double distance) const;
+
+ private:
+  std::vector<Tensor> seen_;
+};
+
 struct BasicBlock : torch::nn::Module {
-  BasicBlock(int in, int out, int stride);
+  BasicBlock(Arithmetic& by, int in, int out, int stride);
   Tensor forward(const Tensor& x);
 
+  Arithmetic& arithmetic;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;
-  torch::nn::Sequential downsample{nullptr};
+  torch::nn::Conv2d down_conv{nullptr};
+  torch::nn::BatchNorm2d down_bn{nullptr};
 };
 
 /// torchvision.models.resnet18 with the heads fc_class and fc_va (tanh).
@@ -36,6 +64,7 @@ struct Twin : torch::nn::Module {
   void set_momentum(std::optional<double> momentum);
   void reset_running_statistics();
 
+  Arithmetic arithmetic;
   torch::nn::Conv2d conv1;
   torch::nn::BatchNorm2d bn1;
   torch::nn::Sequential layer1, layer2, layer3, layer4;
