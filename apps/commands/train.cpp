@@ -75,10 +75,13 @@ Prepared prepare(const Config& config, const std::string& scan_file) {
   out.inputs.card.classes = classes;
   out.inputs.card.network = network_spec(config, static_cast<int>(classes.size()));
   out.inputs.card.label_model = out.labels_json;
-  log_info(fmt::format("data: {} training, {} validation faces, {} classes; labels: {}, alpha {}",
+  const LabelKind kind = out.inputs.labels.model.options.kind;
+  log_info(fmt::format("data: {} training, {} validation faces, {} classes; labels: {}{}",
                        out.inputs.train.manifest.samples.size(),
-                       out.inputs.val.manifest.samples.size(), classes.size(),
-                       name_of(out.inputs.labels.model.options.kind), out.inputs.labels.alpha));
+                       out.inputs.val.manifest.samples.size(), classes.size(), name_of(kind),
+                       kind == LabelKind::onehot
+                           ? std::string()
+                           : fmt::format(", alpha {}", out.inputs.labels.alpha)));
   return out;
 }
 

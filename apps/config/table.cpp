@@ -174,7 +174,7 @@ void add_network(Rows& t) {
                                      "Factor on ResNet-18's channels (64 to 512).");
   t.key<&C::model, &C::Model::init>(
       "model.init", any(),
-      "Weights to start from, .safetensors or .pth (ImageNet's resnet18 from torchvision, or an "
+      "Weights to start from, a .safetensors file (ImageNet's resnet18 from torchvision, or an "
       "affuse run); empty starts at random.");
   t.key<&C::model, &C::Model::va_activation>("model.va_activation", any(),
                                              "Activation of the valence and arousal head.");

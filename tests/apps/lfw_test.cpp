@@ -63,7 +63,8 @@ TEST(Photographs, FacesAreToldFromBackgrounds) {
     "data": {"kind": "csv", "train": "lfw/train.csv", "val": "lfw/val.csv",
              "classes": ["face", "background"], "image_size": 32},
     "label_model": {"kind": "onehot"}, "model": {"width": 0.25}, "schedule": {"kind": "cosine"},
-    "augment": {"degrees": 10, "erase": {"p": 0}},
+    "augment": {"degrees": 0, "translate": 0.05, "scale": [1.0, 1.05], "brightness": 0.2,
+                "contrast": 0.2, "erase": {"p": 0}},
     "train": {"epochs": 20, "batch_size": 10, "device": "cpu", "select": "last"}})");
   affuse_ok(folder, {"train", "lfw.json", "--out", "run"});
   const auto measures = nlohmann::json::parse(affuse_ok(folder, {"eval", "run", "--json"}));
