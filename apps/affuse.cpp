@@ -24,29 +24,26 @@ int show(const std::string& text) {
   return 0;
 }
 
-LabelsOptions labels_options(const LabelsArguments& arguments) {
+/// A manifest alone, a configuration alone, or a manifest under a configuration's label model.
+std::string labels(const LabelsArguments& arguments) {
   LabelsOptions options;
   options.manifest_csv = arguments.manifest;
   options.out_dir = arguments.out;
   options.classes = arguments.classes;
-  if (arguments.config.empty()) return options;
+  if (arguments.config.empty()) return run_labels(options);
   const Config config = load_config(arguments.config, arguments.overrides);
-  if (options.manifest_csv.empty()) options.manifest_csv = config.data.train;
-  if (options.manifest_csv.empty()) {
-    throw ConfigError(arguments.config +
-                      ": data.train: empty, and labels reads a CSV; give --manifest");
-  }
+  if (arguments.manifest.empty()) return run_labels(config, arguments.out);
   options.class_names = config.data.classes;
   options.model = label_model_options(config);
   options.alpha = config.fusion.alpha;
-  return options;
+  return run_labels(options);
 }
 
 /// The table of commands; one that is forgotten does not compile.
 struct Run {
   int operator()(const ShowText& o) const { return show(o.text); }
   int operator()(const SynthArguments& o) const { return run_synth(o); }
-  int operator()(const LabelsArguments& o) const { return show(run_labels(labels_options(o))); }
+  int operator()(const LabelsArguments& o) const { return show(labels(o)); }
   int operator()(const TrainOptions& o) const { return run_train(o); }
   int operator()(const EvalOptions& o) const { return run_eval(o); }
   int operator()(const MetricsOptions& o) const { return show(run_metrics(o)); }

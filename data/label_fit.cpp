@@ -90,7 +90,7 @@ std::vector<std::vector<Point>> points_by_class(const Annotations& data, int cla
 }
 
 void warn(LabelModel& model, std::string line) {
-  log_warning(line);
+  if (model.options.kind != LabelKind::onehot) log_warning(line);  // one-hot labels read no VA
   model.warnings.push_back(std::move(line));
 }
 

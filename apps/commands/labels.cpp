@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "apps/trainer/dataset.h"
 #include "data/csv.h"
 #include "data/manifest.h"
 #include "engine/error.h"
@@ -63,6 +64,16 @@ std::string header_line(const std::vector<Group>& groups, std::size_t classes) {
   for (const Group& group : groups) append(group.name);
   append("fused");
   return line + "\n";
+}
+
+void write_labels(const std::string& out_dir, const Manifest& manifest, const Annotations& data,
+                  const LabelModel& model, double alpha) {
+  if (out_dir.empty()) return;
+  std::error_code code;
+  std::filesystem::create_directories(out_dir, code);
+  if (code) throw DataError(fmt::format("{}: cannot be made: {}", out_dir, code.message()));
+  write_labels_csv(out_dir + "/labels.csv", manifest, data, model, alpha);
+  write_file_atomic(out_dir + "/labels.json", labels_json(model, manifest.classes, alpha));
 }
 
 }  // namespace
@@ -149,16 +160,17 @@ std::string run_labels(const LabelsOptions& options) {
   } catch (const DataError& error) {
     throw DataError(options.manifest_csv + ": " + error.what());
   }
-  if (!options.out_dir.empty()) {
-    std::error_code code;
-    std::filesystem::create_directories(options.out_dir, code);
-    if (code)
-      throw DataError(fmt::format("{}: cannot be made: {}", options.out_dir, code.message()));
-    write_labels_csv(options.out_dir + "/labels.csv", manifest, data, model, alpha);
-    write_file_atomic(options.out_dir + "/labels.json",
-                      labels_json(model, manifest.classes, alpha));
-  }
+  write_labels(options.out_dir, manifest, data, model, alpha);
   return labels_summary(model, manifest.classes, alpha);
+}
+
+std::string run_labels(const Config& config, const std::string& out_dir) {
+  const Manifest manifest = open_manifests(config).train;
+  const TrainingLabels labels = prepare_labels(config, manifest, true);
+  Annotations data = annotations_of(manifest);
+  data.labels = labels.noisy;
+  write_labels(out_dir, manifest, data, labels.model, labels.alpha);
+  return labels_summary(labels.model, manifest.classes, labels.alpha);
 }
 
 }  // namespace affuse

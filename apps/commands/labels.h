@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "data/label_model.h"
 #include "nlohmann/json.hpp"
 
@@ -21,6 +22,10 @@ struct LabelsOptions {
 /// Reads the manifest (never an image), fits, writes the two files and returns a summary for
 /// people.
 std::string run_labels(const LabelsOptions& options);
+
+/// The same on the training half of a configuration's data set, after its label noise: p_fused is
+/// what training with that configuration uses. No image is read.
+std::string run_labels(const Config& config, const std::string& out_dir);
 
 /// labels.json, schema 1, as text. `alpha` is the one that labels.csv was written with.
 std::string labels_json(const LabelModel& model, const std::vector<std::string>& classes,

@@ -54,7 +54,8 @@ struct TrainingLabels {
 };
 
 /// Flips labels, fits the label model, derives the class weights; `train` keeps its clean labels.
-TrainingLabels prepare_labels(const Config& config, const Manifest& train);
+/// `every_kind`: fits the noise-aware mixture whatever the kind.
+TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool every_kind = false);
 
 /// Loader options of a half under the configuration; validation neither shuffles nor augments.
 LoaderOptions loader_options(const Config& config, const Split& split, bool training);

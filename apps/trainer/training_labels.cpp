@@ -61,13 +61,14 @@ math::LossSettings loss_settings(const Config& config, const std::vector<double>
 
 }  // namespace
 
-TrainingLabels prepare_labels(const Config& config, const Manifest& train) {
+TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool every_kind) {
   TrainingLabels out;
   const int classes = static_cast<int>(train.classes.size());
   Annotations annotations = annotations_of(train);
   out.noisy = flip_labels(annotations.labels, classes, noise_options(config));
   if (config.noise.statistics == Config::Noise::Statistics::noisy) annotations.labels = out.noisy;
-  const LabelModelOptions options = label_model_options(config);
+  LabelModelOptions options = label_model_options(config);
+  options.noise_aware = every_kind;
   out.model = fit_label_model(annotations, classes, options, train.classes);
   out.alpha = config.fusion.alpha.value_or(default_alpha(options.kind));
   out.target = target_model(out.model, out.alpha);

@@ -20,7 +20,8 @@ ClassVa class_va(int k) {
   const double angle = 2 * std::numbers::pi * k / kClasses;
   const double radius = k == 0 ? 0.05 : 0.55;
   const double tilt = 0.01 * (k % 3 - 1);
-  constexpr double shares = 1 + 1 / 1.5 + 1 / 4. + 1 / 2. + 1 / 8. + 1 / 10. + 1 / 1.2 + 1 / 16.;
+  double shares = 0;
+  for (const float w : kClassWeight) shares += 1 / double{w};
   return {1 / (double{kClassWeight[static_cast<std::size_t>(k)]} * shares),
           radius * std::cos(angle),
           radius * std::sin(angle),

@@ -14,7 +14,7 @@ namespace affuse::parity {
 inline constexpr int kClasses = 8;
 /// W_k = N_max / N_k (Eq. 5) of made-up counts.
 inline constexpr std::array<float, kClasses> kClassWeight = {1.f, 1.5f, 4.f,  2.f,
-                                                             8.f, 10.f, 1.2f, 16.f};
+                                                             3.f, 2.5f, 1.2f, 5.f};
 
 /// A batch as the loader gives it; rows from `valid` on hold garbage.
 struct Batch {

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "gtest/gtest.h"
-#include "tests/parity/torch/rig.h"
+#include "tests/parity/torch/gates.h"
 
 namespace affuse::parity {
 namespace {
@@ -30,7 +30,7 @@ class TorchNetwork : public testing::TestWithParam<NetworkCase> {
   void SetUp() override {
     const NetworkCase c = GetParam();
     rig_ = std::make_unique<Rig>(c.image, c.width, c.batch, c.precision);
-    twin_ = std::make_unique<Twin>(rig_->base());
+    twin_ = std::make_shared<Twin>(rig_->base());
     twin_->to(torch::kDouble);
     c.trained > 0 ? train() : randomise();
   }
@@ -78,65 +78,27 @@ class TorchNetwork : public testing::TestWithParam<NetworkCase> {
   }
 
   void check_running(Closeness& close) {
-    for (const auto& [name, id] : ids(false))
-      close.check(name, ours(external::running, id), state_of(*twin_).at(name));
-  }
-
-  /// f(name, our gradient, the twin's) for every parameter.
-  template <class F>
-  void for_gradients(F f) {
     const auto state = state_of(*twin_);
-    for (const auto& [name, id] : ids(true))
-      f(name, ours(external::gradients, id), state.at(name).grad().reshape(-1));
-  }
-
-  /// A pre-activation within rounding of 0 may fall on either side of its ReLU; that changes the
-  /// gradients below it by far more than rounding. Where they differ, tries the other side, and
-  /// keeps what brings the gradients closer.
-  void settle_gates(const Batch& batch, const Tensor& target, double tolerance) {
-    const auto difference = [&] {
-      std::pair<double, double> worst_and_square{0, 0};
-      for_gradients([&](const std::string&, const Tensor& got, const Tensor& want) {
-        worst_and_square.first = std::max(worst_and_square.first, largest_error(got, want));
-        worst_and_square.second += std::pow(overall_error(got, want), 2);
-      });
-      return worst_and_square;
-    };
-    auto best = difference();
-    auto& flipped = twin_->arithmetic.flipped;
-    const auto near = twin_->arithmetic.near_zero(1e-5);
-    for (const Arithmetic::Gate& gate : near) {
-      if (best.first <= tolerance) break;
-      flipped.push_back(gate);
-      step_twin(batch, target);
-      const auto now = difference();
-      now.second < best.second ? void(best = now) : flipped.pop_back();
-    }
-    fmt::print("[  PARITY  ] {}: {} pre-activations within 1e-5 rms of 0, {} on the other side\n",
-               text(GetParam()), near.size(), flipped.size());
-    if (!flipped.empty()) step_twin(batch, target);
-  }
-
-  std::vector<std::pair<std::string, ParamId>> ids(bool trainable) {
-    std::vector<std::pair<std::string, ParamId>> found;
-    for (const Param& p : rig_->parameters().graph().params())
-      if (p.trainable() == trainable)
-        found.emplace_back(p.name,
-                           static_cast<ParamId>(&p - rig_->parameters().graph().params().data()));
-    return found;
-  }
-
-  Tensor ours(const char* buffer, ParamId id) {
-    return tensor(rig_->parameters().get(buffer, id), {-1});
+    const auto& params = rig_->parameters().graph().params();
+    for (std::size_t i = 0; i < params.size(); ++i)
+      if (!params[i].trainable())
+        close.check(
+            params[i].name,
+            tensor(rig_->parameters().get(external::running, static_cast<ParamId>(i)), {-1}),
+            state.at(params[i].name));
   }
 
   void check_gradients(const Batch& batch, const Tensor& target) {
     constexpr double tolerance = 1e-4;
-    settle_gates(batch, target, tolerance);
+    const Settled gates = settle_gates(
+        *rig_, *twin_, [&] { step_twin(batch, target); }, tolerance);
+    fmt::print("[  PARITY  ] {}: {} pre-activations within 1e-5 rms of 0, {} on the other side\n",
+               text(GetParam()), gates.near, gates.flipped);
     Closeness close("gradients " + text(GetParam()), tolerance);
-    for_gradients([&](const std::string& name, const Tensor& got, const Tensor& want) {
-      close.check(name, got, want);
-    });
+    for_gradients(*rig_, *twin_,
+                  [&](const std::string& name, const Tensor& got, const Tensor& want) {
+                    close.check(name, got, want);
+                  });
   }
 
   /// In bf16 a rounded pre-activation often falls on the other side of a ReLU, and gradients of a
@@ -144,19 +106,20 @@ class TorchNetwork : public testing::TestWithParam<NetworkCase> {
   /// it rounds the same tensors: ours may not stray from the exact ones much further.
   void check_bf16_gradients(const Batch& batch, const Tensor& target) {
     std::map<std::string, Tensor> exact;
-    for_gradients([&](const std::string& name, const Tensor&, const Tensor& want) {
+    for_gradients(*rig_, *twin_, [&](const std::string& name, const Tensor&, const Tensor& want) {
       exact[name] = want.clone();
     });
     twin_->arithmetic.bf16 = true;
     step_twin(batch, target);
     double square = 0, twins = 0;
-    for_gradients([&](const std::string& name, const Tensor& got, const Tensor& rounded) {
-      const double error = overall_error(got, exact[name]),
-                   other = overall_error(rounded, exact[name]);
-      EXPECT_LE(error, 2 * other + 0.02) << name;
-      square += error * error / 64;
-      twins += other * other / 64;
-    });
+    for_gradients(*rig_, *twin_,
+                  [&](const std::string& name, const Tensor& got, const Tensor& rounded) {
+                    const double error = overall_error(got, exact[name]),
+                                 other = overall_error(rounded, exact[name]);
+                    EXPECT_LE(error, 2 * other + 0.02) << name;
+                    square += error * error / 64;
+                    twins += other * other / 64;
+                  });
     fmt::print(
         "[  PARITY  ] gradients {}: rms relative error {:.3f}, LibTorch rounding to bf16 {:.3f}\n",
         text(GetParam()), std::sqrt(square), std::sqrt(twins));
@@ -164,7 +127,7 @@ class TorchNetwork : public testing::TestWithParam<NetworkCase> {
   }
 
   std::unique_ptr<Rig> rig_;
-  std::unique_ptr<Twin> twin_;
+  std::shared_ptr<Twin> twin_;
 };
 
 /// fp32 outputs by their worst element, bf16 ones as vectors: bf16 keeps 8 bits of every activation

@@ -21,6 +21,7 @@ class Rig {
 
   Model& model() { return model_; }
   Parameters& parameters() { return model_.parameters(); }
+  const Parameters& parameters() const { return model_.parameters(); }
 
   /// One training step; step counts from 1. Returns the losses that it left in the state.
   const StepState& train(const Batch& batch, int step, double lr) {
