@@ -85,9 +85,8 @@ Prepared prepare(const Config& config, const std::string& scan_file) {
   return out;
 }
 
-void write_beginning(const RunFolder& folder, const Prepared& prepared, const Model& model) {
+void write_beginning(const RunFolder& folder, const Prepared& prepared, const DeviceInfo& device) {
   const Config& config = prepared.inputs.config;
-  const DeviceInfo device = const_cast<Model&>(model).backend().info();
   write_file_atomic(folder.file("config.json"),
                     std::string_view(print_config(config, versions(device))));
   write_file_atomic(folder.file("labels.json"), std::string_view(prepared.labels_json));
@@ -122,7 +121,7 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
                            resumed != nullptr ? &resumed->choices : nullptr);
   if (checkpoint != nullptr)
     restore(*model, *checkpoint, folder.file("checkpoints/last.safetensors"));
-  write_beginning(folder, prepared, *model);
+  write_beginning(folder, prepared, model->backend().info());
   const TrainingState state = resumed != nullptr ? resumed->state : TrainingState{};
   folder.write_status("running", state.epoch, "");
   Trainer trainer(std::move(prepared.inputs), *model, folder, state);
