@@ -2,35 +2,50 @@
 // mean 8 and 4: both are bound by memory.
 #include "kernels/cpu/adam.h"
 
+#include "kernels/cpu/parallel.h"
+
 namespace affuse::cpu {
 namespace {
 
-// Elements below which waking threads costs more than the work.
-constexpr std::size_t kSerial = 16384;
+// f(first, last) over the shares of [begin, end). Every element stands alone, so the shares may
+// depend on the number of threads.
+template <class F>
+void shares(std::size_t begin, std::size_t end, std::size_t bytes_each, F f) {
+  const std::size_t count = end - begin;
+  parallel(count * bytes_each >= wide_bytes, [&](Team team) {
+    const auto rank = static_cast<std::size_t>(team.rank),
+               size = static_cast<std::size_t>(team.size);
+    f(begin + count * rank / size, begin + count * (rank + 1) / size);
+  });
+}
 
 }  // namespace
 
 void adam(const AdamBuffers& buffers, std::size_t begin, std::size_t end,
           const math::AdamFactors<float>& factors) {
-  const auto [w, g, m, v, copy] = buffers;
-  const math::AdamFactors<float> f = factors;
-  if (copy != nullptr) {
-#pragma omp parallel for simd schedule(static) if (end - begin > kSerial)
-    for (std::size_t i = begin; i < end; ++i) {
-      math::adam(f, g[i], w[i], m[i], v[i]);
-      copy[i] = to_bf16(w[i]);
+  shares(begin, end, 28, [&](std::size_t first, std::size_t last) {
+    const auto [w, g, m, v, copy] = buffers;
+    const math::AdamFactors<float> f = factors;
+    if (copy != nullptr) {
+#pragma omp simd
+      for (std::size_t i = first; i < last; ++i) {
+        math::adam(f, g[i], w[i], m[i], v[i]);
+        copy[i] = to_bf16(w[i]);
+      }
+    } else {
+#pragma omp simd
+      for (std::size_t i = first; i < last; ++i) math::adam(f, g[i], w[i], m[i], v[i]);
     }
-  } else {
-#pragma omp parallel for simd schedule(static) if (end - begin > kSerial)
-    for (std::size_t i = begin; i < end; ++i) math::adam(f, g[i], w[i], m[i], v[i]);
-  }
+  });
 }
 
 void average(float* mean, const float* weights, std::size_t begin, std::size_t end,
              std::int64_t count) {
-#pragma omp parallel for simd schedule(static) if (end - begin > kSerial)
-  for (std::size_t i = begin; i < end; ++i)
-    mean[i] = math::running_mean(mean[i], weights[i], count);
+  shares(begin, end, 12, [&](std::size_t first, std::size_t last) {
+#pragma omp simd
+    for (std::size_t i = first; i < last; ++i)
+      mean[i] = math::running_mean(mean[i], weights[i], count);
+  });
 }
 
 }  // namespace affuse::cpu

@@ -6,9 +6,9 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include "engine/error.h"
+#include "kernels/cpu/parallel.h"
 
 namespace affuse::cpu {
 namespace {
@@ -221,21 +221,26 @@ void augment_all(const std::uint8_t* src, const AugmentParams* params, const Aug
       static_cast<std::size_t>(shape.height) * static_cast<std::size_t>(shape.width);
   const std::size_t share = augment_scratch_bytes(shape.height, shape.width, 1);
   const auto room = static_cast<int>(std::min<std::size_t>(scratch.size() / share, 1024));
-  const int threads = std::max(std::min({omp_get_max_threads(), room, shape.valid}), 1);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int i = 0; i < shape.n; ++i) {
+  const auto image = [&](int i, std::byte* mine) {
     T* out = dst + static_cast<std::size_t>(i) * values * 3;
     if (i >= shape.valid) {
       std::fill(out, out + values * 3, T{});
-      continue;
+      return;
     }
-    std::byte* mine = scratch.data() + static_cast<std::size_t>(omp_get_thread_num()) * share;
     auto* words = reinterpret_cast<std::uint32_t*>(mine);
     auto* first = reinterpret_cast<float*>(words + border_words(shape.height, shape.width));
     const Planes planes{{first, first + values, first + 2 * values}, shape.width, shape.height};
     augment_image(src + static_cast<std::size_t>(i) * values * 3, params[i], planes, words, norm,
                   layout, out);
-  }
+  };
+  // Threads that have no scratch of their own have no images either.
+  parallel(room > 1 && shape.n > 1, [&](Team team) {
+    const Team workers{team.rank, std::min(team.size, room)};
+    if (workers.rank >= workers.size) return;
+    const Range mine = workers.share(shape.n);
+    for (int i = mine.begin; i < mine.end; ++i)
+      image(i, scratch.data() + static_cast<std::size_t>(workers.rank) * share);
+  });
 }
 
 }  // namespace

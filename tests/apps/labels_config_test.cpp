@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 class LabelsConfig : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "labels_config";
+    // Of its own, since ctest runs the tests of a fixture beside each other.
+    folder_ = testing::TempDir() + "labels_config_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     write("train.csv", 200, 1);
@@ -62,9 +64,10 @@ TEST_F(LabelsConfig, ClassesAreFlippedAndFusedAsInTraining) {
   const SoftLabels soft = soft_labels(training.model, noisy, training.alpha);
   int flipped = 0;
   for (std::size_t i = 0; i < labels.rows(); ++i) {
-    const double own = labels.number(i, labels.require("class"));
-    flipped += own != clean.number(i, clean.require("class"));
-    EXPECT_EQ(own, training.noisy[i]);
+    const std::string own = labels.text(i, labels.require("class"));
+    const auto annotated = static_cast<std::size_t>(clean.number(i, clean.require("class")));
+    flipped += own != train.classes[annotated];
+    EXPECT_EQ(own, train.classes[static_cast<std::size_t>(training.noisy[i])]);
     for (std::size_t k = 0; k < 3; ++k)
       EXPECT_EQ(labels.number(i, labels.require(fmt::format("p_fused_{}", k))), soft.p[3 * i + k]);
   }
@@ -74,8 +77,9 @@ TEST_F(LabelsConfig, ClassesAreFlippedAndFusedAsInTraining) {
 TEST_F(LabelsConfig, WithoutNoiseTheClassesStay) {
   run_labels(config(0), folder_ + "/out");
   const CsvTable labels = CsvTable::read(folder_ + "/out/labels.csv");
+  const char* names[] = {"a", "b", "c"};
   for (std::size_t i = 0; i < labels.rows(); ++i)
-    EXPECT_EQ(labels.number(i, labels.require("class")), static_cast<double>(i % 3));
+    EXPECT_EQ(labels.text(i, labels.require("class")), names[i % 3]);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ TEST(Reference, LabelsAndMetricsAgreeTo1e9) {
   const Folder folder;
   reference("make", folder);
   folder.write("metrics.json", affuse_ok(folder, {"metrics", "predictions.csv", "--json"}));
-  folder.write("c.json", R"({"data": {"kind": "csv", "train": "manifest.csv", "val": "unused.csv",
+  folder.write("c.json", R"({"data": {"kind": "csv", "train": "manifest.csv", "val": "manifest.csv",
       "classes": ["0", "1", "2", "3", "4", "5", "6", "7"]}})");
   const std::vector<Arguments> variants = {
       {"label_model.kind=gmm"},

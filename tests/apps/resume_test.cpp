@@ -82,33 +82,32 @@ class Resume : public testing::Test {
       EXPECT_EQ(timeless(folder_ / run + "/" + name), timeless(folder_ / reference + "/" + name));
   }
 
-  /// Stopped by Ctrl-C in an epoch before SWA and in one behind its start; killed twice.
-  void expect_the_same_bytes(const Arguments& more) {
-    complete("whole", more);
-    EXPECT_EQ(stop("stopped", more, 32, SIGINT).status, 128 + SIGINT);
-    EXPECT_EQ(state_of("stopped"), "stopped");
-    EXPECT_FALSE(fs::exists(folder_ / "stopped/predictions.csv"));
-    resume_ok("stopped");
-    expect_same("stopped", "whole");
-
-    EXPECT_EQ(stop("late", more, 80, SIGTERM).status, 128 + SIGTERM);
-    resume_ok("late");
-    expect_same("late", "whole");
-
-    EXPECT_EQ(stop("killed", more, 3, SIGKILL).status, 128 + SIGKILL);
-    EXPECT_EQ(state_of("killed"), "running");
-    resume_ok("killed");
-    expect_same("killed", "whole");
-    EXPECT_EQ(stop("again", more, 60, SIGKILL).status, 128 + SIGKILL);
-    resume_ok("again");
-    expect_same("again", "whole");
+  /// Stopped at step `step` of 96 and resumed.
+  void expect_the_same_bytes(const std::string& run, const Arguments& more, std::int64_t step,
+                             int signal) {
+    EXPECT_EQ(stop(run, more, step, signal).status, 128 + signal);
+    EXPECT_EQ(state_of(run), signal == SIGKILL ? "running" : "stopped");
+    EXPECT_FALSE(fs::exists(folder_ / run + "/predictions.csv"));
+    resume_ok(run);
+    expect_same(run, "whole");
   }
 
   const Folder folder_;
 };
 
-TEST_F(Resume, EndsInTheSameBytesInFp32) { expect_the_same_bytes({}); }
-TEST_F(Resume, EndsInTheSameBytesInBf16) { expect_the_same_bytes({"train.precision=bf16"}); }
+TEST_F(Resume, EndsInTheSameBytesInFp32) {
+  complete("whole");
+  expect_the_same_bytes("stopped", {}, 32, SIGINT);
+  expect_the_same_bytes("killed early", {}, 3, SIGKILL);  // before the first checkpoint
+  expect_the_same_bytes("killed late", {}, 80, SIGKILL);
+}
+
+TEST_F(Resume, EndsInTheSameBytesInBf16) {
+  const Arguments more = {"train.precision=bf16"};
+  complete("whole", more);
+  expect_the_same_bytes("stopped", more, 80, SIGTERM);  // while weights are averaged
+  expect_the_same_bytes("killed", more, 32, SIGKILL);
+}
 
 TEST_F(Resume, MoreEpochsAreARunThatHadThemFromTheStart) {
   complete("whole");

@@ -177,12 +177,15 @@ TEST(Model, StatisticsPassWritesOnlyTheAveragesStatistics) {
   EXPECT_GT(size, 0);
 }
 
-TEST(Model, Bf16StepsAreCloseToFp32) {
+// One step: on random pixels the next ones drift apart in any precision.
+TEST(Model, Bf16IsCloseToFp32AndLearns) {
   Fixture a, b(Precision::bf16);
-  for (int step = 1; step <= 3; ++step) {
-    const double x = a.train_step(step, 20), y = b.train_step(step, 20);
-    EXPECT_NEAR(y / x, 1, 0.05);
-  }
+  const double first = a.train_step(1, 20), rounded = b.train_step(1, 20);
+  EXPECT_NEAR(rounded / first, 1, 0.05);
+  EXPECT_NE(rounded, first);
+  double last = rounded;
+  for (int step = 2; step <= 40; ++step) last = b.train_step(step, 20);
+  EXPECT_LT(last, rounded / 5);
 }
 
 TEST(Backend, CudaSaysWhatIsMissing) {
