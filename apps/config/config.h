@@ -88,7 +88,7 @@ struct Config {
   };
   struct Model {
     enum class VaActivation { tanh, none };
-    double width = 1;  ///< times 64 channels, a multiple of 1/8
+    double width = 1;  ///< times 64 channels, a multiple of 1/4 (16 channels)
     std::string init;  ///< a .safetensors file; empty: random
     VaActivation va_activation = VaActivation::tanh;
     bool operator==(const Model&) const = default;

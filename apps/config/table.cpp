@@ -170,7 +170,7 @@ void add_augment(Rows& t) {
 }
 
 void add_network(Rows& t) {
-  t.key<&C::model, &C::Model::width>("model.width", steps(0.125, 0.125, 4),
+  t.key<&C::model, &C::Model::width>("model.width", steps(0.25, 0.25, 4),
                                      "Factor on ResNet-18's channels (64 to 512).");
   t.key<&C::model, &C::Model::init>(
       "model.init", any(),

@@ -71,7 +71,7 @@ ModelCard read_card(const Metadata& metadata, const std::string& file) {
       card.label_model = it->second;
     if (card.classes.empty() || card.classes.size() > math::kMaxClasses ||
         card.network.image_size < 32 || card.network.image_size > 4096 ||
-        !(card.network.width >= 0.125 && card.network.width <= 8))
+        !(card.network.width >= 0.25 && card.network.width <= 8))
       throw WeightsError(file + ": the metadata describe no model that affuse can build");
     return card;
   } catch (const json::exception& e) {

@@ -131,7 +131,7 @@ const std::vector<Refusal> kRefusals = {
      "\"train\": {}\n}\n",
      "2: data.image_size: 100 is out of range; give an integer from 32 to 1024, a multiple of 32"},
     {"WidthNotAMultiple", given(R"("model": {"width": 0.3})"),
-     "3: model.width: 0.3 is out of range; give a number from 0.125 to 4, a multiple of 0.125"},
+     "3: model.width: 0.3 is out of range; give a number from 0.25 to 4, a multiple of 0.25"},
     {"ArrayElementOutOfRange", given(R"("augment": {"erase": {"area": [0, 0.2]}})"),
      "3: augment.erase.area: 0 is out of range; give an array of 2 numbers above 0 and at most 1"},
     {"Beyond32Bits", given(R"("train": {"epochs": 4294967297})"),

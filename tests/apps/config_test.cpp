@@ -154,7 +154,7 @@ std::string another_value(const ConfigRow& row, const std::string& now) {
       return std::to_string(now == std::to_string(low + step) ? low : low + step);
     }
     case ValueType::real:
-      return row.path == "model.width" ? "0.375" : "0.30000000000000004";
+      return row.path == "model.width" ? "0.75" : "0.30000000000000004";
     case ValueType::text:
       return "\"x \\\" \u00e9\"";
     case ValueType::choice:
