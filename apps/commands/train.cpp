@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -42,17 +43,24 @@ Config resumed_config(const TrainOptions& options, const RunFolder& folder) {
   return next;
 }
 
-DataProgress show_data_progress(std::unique_ptr<Progress>& bar) {
-  return [&bar, current = std::string()](const char* what, std::size_t done,
-                                         std::size_t total) mutable {
-    if (current != what || bar == nullptr || done == 0) {
-      bar = std::make_unique<Progress>(what, static_cast<std::int64_t>(total));
-      current = what;
+// A bar for each thing that is done with the data, fed by the threads that do it.
+class DataBars {
+ public:
+  void update(const char* what, std::size_t done, std::size_t total) {
+    const std::scoped_lock lock(mutex_);
+    if (current_ != what) {
+      bar_ = std::make_unique<Progress>(what, static_cast<std::int64_t>(total));
+      current_ = what;
     }
-    bar->update(static_cast<std::int64_t>(done));
-    if (done == total) bar->finish();
-  };
-}
+    bar_->update(static_cast<std::int64_t>(done));
+    if (done == total) bar_->finish();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<Progress> bar_;
+  std::string current_;
+};
 
 struct Prepared {
   std::unique_ptr<Backend> backend;
@@ -63,9 +71,12 @@ struct Prepared {
 Prepared prepare(const Config& config, const std::string& scan_file) {
   Prepared out;
   out.backend = open_backend(config);  // before the data, whose scan may take long
-  std::unique_ptr<Progress> bar;
-  Splits splits = open_splits(config, scan_file, show_data_progress(bar));
-  bar.reset();
+  Splits splits = [&] {
+    DataBars bars;
+    return open_splits(config, scan_file, [&](const char* what, std::size_t done, std::size_t all) {
+      bars.update(what, done, all);
+    });
+  }();
   out.inputs.config = config;
   out.inputs.train = std::move(splits.train);
   out.inputs.val = std::move(splits.val);

@@ -51,8 +51,8 @@ DataSource source_of(const Config& config) {
   return source;
 }
 
-Split scan(const Config& config, Manifest manifest, const std::string& results_file,
-           const DataProgress& progress) {
+Split scan(const Config& config, Manifest manifest, const char* what,
+           const std::string& results_file, const DataProgress& progress) {
   Split split;
   split.manifest = std::move(manifest);
   split.images = ImageCache::create(split.manifest.samples.size(), config.data.image_size,
@@ -63,7 +63,7 @@ Split scan(const Config& config, Manifest manifest, const std::string& results_f
   options.limits = limits_of(config);
   options.results_file = results_file;
   options.progress = [&](std::size_t done, std::size_t all) {
-    if (progress) progress("reading images", done, all);
+    if (progress) progress(what, done, all);
   };
   split.bad = scan_images(split.manifest, options, split.images.get()).bad;
   return split;
@@ -114,8 +114,10 @@ Splits open_splits(const Config& config, const std::string& results_file,
   if (config.data.kind == Config::Data::Kind::synthetic) draw_if_missing(config, progress);
   DataSplits halves = open_manifests(config);
   Splits splits;
-  splits.train = scan(config, std::move(halves.train), results_file, progress);
-  splits.val = scan(config, std::move(halves.val), results_file, progress);
+  splits.train =
+      scan(config, std::move(halves.train), "reading training images", results_file, progress);
+  splits.val =
+      scan(config, std::move(halves.val), "reading validation images", results_file, progress);
   return splits;
 }
 

@@ -25,7 +25,8 @@ struct Split {
   std::vector<BadImage> bad;
 };
 
-/// Called with what is being done ("reading images"), items done and items in all.
+/// Called from any thread with what is being done ("reading training images"), items done and items
+/// in all.
 using DataProgress = std::function<void(const char*, std::size_t, std::size_t)>;
 
 /// Opens the set, draws the synthetic one where data.kind asks for it and it is not there yet, and
