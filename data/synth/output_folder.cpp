@@ -58,6 +58,11 @@ void check_replaceable(const std::string& dir, bool overwrite) {
   if (code) fail(dir, "listed", code);
 }
 
+bool is_empty_folder(const std::string& path) {
+  std::error_code code;
+  return fs::is_directory(fs::symlink_status(path, code)) && fs::is_empty(path, code) && !code;
+}
+
 }  // namespace
 
 OutputFolder::OutputFolder(const std::string& dir, bool overwrite)
@@ -65,7 +70,8 @@ OutputFolder::OutputFolder(const std::string& dir, bool overwrite)
   check_replaceable(final_, overwrite);
   std::error_code code;
   if (fs::exists(fs::symlink_status(temporary_, code))) {
-    if (!fs::exists(marker_, code))
+    // An empty folder may be a set that was killed before its marker was written.
+    if (!fs::exists(marker_, code) && !is_empty_folder(temporary_))
       throw ConfigError(temporary_ + ": is in the way; remove it, or name another output folder");
     fs::remove_all(temporary_, code);
     if (code) fail(temporary_, "removed", code);

@@ -179,6 +179,9 @@ TEST_F(SynthWriter, LeavesNothingAfterAFailure) {
   write_synthetic(o, at("set"));
   EXPECT_EQ(entries(), 1u);
   EXPECT_FALSE(fs::exists(at("set/.unfinished")));
+  fs::create_directories(at("early.tmp"));  // of one killed before its first file
+  write_synthetic(o, at("early"));
+  EXPECT_EQ(entries(), 2u);
   std::ofstream(at("file")) << "mine";
   EXPECT_THROW(write_synthetic(o, at("file/set")), Error);
 }
