@@ -3,9 +3,7 @@
 #include <algorithm>
 
 namespace affuse {
-namespace {
-
-Graph build(const NetworkSpec& network, const std::optional<Adam>& adam) {
+Graph training_graph(const NetworkSpec& network, const std::optional<Adam>& adam) {
   Graph graph = resnet18(network);
   if (adam) {
     graph.add("all_reduce", AllReduce{});
@@ -15,13 +13,11 @@ Graph build(const NetworkSpec& network, const std::optional<Adam>& adam) {
   return graph;
 }
 
-}  // namespace
-
 Model::Model(std::unique_ptr<Backend> backend, const NetworkSpec& network, const LowerSpec& train,
              const std::optional<Adam>& adam, const EngineChoices* recorded)
     : backend_(std::move(backend)),
       network_(network),
-      graph_(build(network, adam)),
+      graph_(training_graph(network, adam)),
       parameters_(std::make_unique<Parameters>(*backend_, graph_, train)) {
   std::vector<Mode> modes = {Mode::eval};
   if (adam) modes = {Mode::train, Mode::eval, Mode::statistics, Mode::average};

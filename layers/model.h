@@ -10,6 +10,9 @@
 
 namespace affuse {
 
+/// The network and, with `adam`, what a training step ends with.
+Graph training_graph(const NetworkSpec& network, const std::optional<Adam>& adam);
+
 /// Backend, graph, parameters and plans. The plans share one slab, so their inputs and outputs are
 /// valid only until another plan runs.
 class Model {

@@ -33,15 +33,6 @@ std::string cuda_text() {
   }
 }
 
-Graph training_graph(const NetworkSpec& network, const Config::Optimizer& o) {
-  Graph graph = resnet18(network);
-  graph.add("all_reduce", AllReduce{});
-  graph.add("adam",
-            Adam{static_cast<float>(o.beta1), static_cast<float>(o.beta2),
-                 static_cast<float>(o.eps), static_cast<float>(o.weight_decay), o.decoupled});
-  return graph;
-}
-
 std::string parameters_text(const Graph& graph, const ParameterLayout& layout,
                             const LowerSpec& spec) {
   std::int64_t count = 0;
@@ -67,7 +58,7 @@ int run_info(const InfoOptions& options) {
   const auto backend = open_backend(config);
   const int classes =
       config.data.classes.empty() ? kDefaultClasses : static_cast<int>(config.data.classes.size());
-  const Graph graph = training_graph(network_spec(config, classes), config.optimizer);
+  const Graph graph = training_graph(network_spec(config, classes), adam_of(config.optimizer));
   LowerSpec spec = lower_spec(config);
   const ParameterLayout layout = backend->layout(graph, spec);
   std::string text = device_text(backend->info());

@@ -29,17 +29,15 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kBatch = 32;
 
-bool is_csv(const std::string& path) {
-  std::string end = fs::path(path).extension().string();
-  std::transform(end.begin(), end.end(), end.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return end == ".csv";
-}
-
-bool looks_like_image(const fs::path& path) {
+std::string lower_extension(const fs::path& path) {
   std::string end = path.extension().string();
   std::transform(end.begin(), end.end(), end.begin(),
                  [](unsigned char c) { return std::tolower(c); });
+  return end;
+}
+
+bool looks_like_image(const fs::path& path) {
+  const std::string end = lower_extension(path);
   return end == ".jpg" || end == ".jpeg" || end == ".png" || end == ".bmp";
 }
 
@@ -70,7 +68,7 @@ Manifest collect(const std::vector<std::string>& inputs, const ModelCard& card) 
   for (const std::string& input : inputs) {
     if (fs::is_directory(input)) {
       add_folder(input, paths);
-    } else if (is_csv(input)) {
+    } else if (lower_extension(input) == ".csv") {
       add_csv(input, paths);
     } else {
       paths.push_back(input);

@@ -62,13 +62,15 @@ LowerSpec lower_spec(const Config& config) {
   return spec;
 }
 
+Adam adam_of(const Config::Optimizer& o) {
+  return {static_cast<float>(o.beta1), static_cast<float>(o.beta2), static_cast<float>(o.eps),
+          static_cast<float>(o.weight_decay), o.decoupled};
+}
+
 std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
                                             int classes, const EngineChoices* recorded) {
-  const Config::Optimizer& o = config.optimizer;
-  const Adam adam{static_cast<float>(o.beta1), static_cast<float>(o.beta2),
-                  static_cast<float>(o.eps), static_cast<float>(o.weight_decay), o.decoupled};
   auto model = std::make_unique<Model>(std::move(backend), network_spec(config, classes),
-                                       lower_spec(config), adam, recorded);
+                                       lower_spec(config), adam_of(config.optimizer), recorded);
   if (recorded != nullptr) return model;
   model->parameters().initialise(config.train.seed);
   log_info(config.model.init.empty()

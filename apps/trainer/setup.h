@@ -16,6 +16,8 @@ std::unique_ptr<Backend> open_backend(const Config& config);
 
 LowerSpec lower_spec(const Config& config);
 
+Adam adam_of(const Config::Optimizer& optimizer);
+
 /// A model for training, with the random start of train.seed or model.init. `recorded`: the
 /// implementations that a resumed run takes; its numbers are then left to restore().
 std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
