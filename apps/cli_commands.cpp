@@ -197,8 +197,15 @@ void info(const CliBuilder& b) {
   const auto given = std::make_shared<Positionals>();
   b.app.add_option("CONFIG", *given, "Configuration file, then overrides of its keys.")
       ->type_name("");
+  b.app
+      .add_option("--plan-for", o.plan_for,
+                  "Plan the program for a GPU that is not there: sm75, sm80, sm90 or a file of its "
+                  "properties.")
+      ->type_name("GPU");
   b.finish = [&o, given] {
     take_config(*given, o.config, o.overrides);
+    if (o.config.empty() && !o.plan_for.empty())
+      throw ConfigError("argument --plan-for: needs a configuration to plan; name its file");
     if (o.config.empty() && !o.overrides.empty()) {
       throw ConfigError(
           fmt::format("argument {}: an override without a configuration; name its file",
@@ -234,10 +241,11 @@ constexpr CliCommand kCommands[] = {
      "Class probabilities, valence and arousal of images.",
      "  affuse predict runs/quickstart-1/checkpoints/best.safetensors face.jpg\n"
      "  affuse predict best.safetensors photos/ --json > faces.jsonl"},
-    {"info", info, "[CONFIG] [key.path=value ...]",
+    {"info", info, "[CONFIG] [key.path=value ...] [--plan-for GPU]",
      "Devices and versions; for a configuration its program and memory.",
      "  affuse info\n"
-     "  affuse info configs/affectnet.json train.batch_size=64"},
+     "  affuse info configs/affectnet.json train.batch_size=64\n"
+     "  affuse info configs/affectnet.json train.precision=fp16 --plan-for sm90"},
 };
 
 }  // namespace

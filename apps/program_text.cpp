@@ -20,6 +20,14 @@ std::string shape_of(const Program& program, const std::vector<BufferId>& ids) {
   return "parameters";
 }
 
+// Work memory that only this step uses (MB in the table): workspaces of libraries, partial sums.
+double scratch_bytes(const Program& program, const Step& step) {
+  double total = 0;
+  for (const BufferId id : step.scratch)
+    total += static_cast<double>(program.buffers[static_cast<std::size_t>(id)].desc.bytes);
+  return total;
+}
+
 std::string shapes(const Program& program, const Step& step) {
   const std::vector<BufferId>& out = step.writes.empty() ? step.accumulates : step.writes;
   return shape_of(program, step.reads) + " -> " + shape_of(program, out) +
@@ -28,22 +36,42 @@ std::string shapes(const Program& program, const Step& step) {
 
 }  // namespace
 
-std::string program_text(const Program& program) {
+double floor_of(const Program& program, const Step& step, const Ceilings& ceilings) {
+  const double memory = program.bytes(step) / ceilings.bytes_per_second;
+  return ceilings.flops > 0 ? std::max(memory, step.flops / ceilings.flops) : memory;
+}
+
+double floor_of(const Program& program, const Ceilings& ceilings) {
+  double total = 0;
+  for (const Step& s : program.steps)
+    if (!s.once) total += floor_of(program, s, ceilings);
+  return total;
+}
+
+std::string program_text(const Program& program, const std::optional<Ceilings>& ceilings) {
+  std::size_t engine_width = 14;
+  for (const Step& s : program.steps) engine_width = std::max(engine_width, s.engine.size());
   std::string text;
   auto out = std::back_inserter(text);
-  fmt::format_to(out, "{:>4}  {:<38} {:<14} {:<38} {:>9} {:>9}\n", "", program.name, "runs on",
-                 "shapes", "GFLOP", "MB");
+  fmt::format_to(out, "{:>4}  {:<38} {:<{}} {:<38} {:>9} {:>9} {:>9}{}\n", "", program.name,
+                 "runs on", engine_width, "shapes", "GFLOP", "MB", "scratch",
+                 ceilings ? "  floor us" : "");
   double bytes = 0;
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const Step& s = program.steps[i];
     const std::string flops = s.flops > 0 ? fmt::format("{:.3f}", s.flops / 1e9) : "";
-    fmt::format_to(out, "{:>4}  {:<38} {:<14} {:<38} {:>9} {:>9.2f}\n", i,
-                   s.name + (s.once ? " (once)" : ""), s.engine, shapes(program, s), flops,
-                   program.bytes(s) / 1e6);
+    const double scratch = scratch_bytes(program, s);
+    fmt::format_to(out, "{:>4}  {:<38} {:<{}} {:<38} {:>9} {:>9.2f} {:>9}{}\n", i,
+                   s.name + (s.once ? " (once)" : ""), s.engine, engine_width, shapes(program, s),
+                   flops, program.bytes(s) / 1e6,
+                   scratch > 0 ? fmt::format("{:.2f}", scratch / 1e6) : "",
+                   ceilings ? fmt::format("{:>10.1f}", floor_of(program, s, *ceilings) * 1e6) : "");
     bytes += program.bytes(s);
   }
-  fmt::format_to(out, "      {} steps, {:.2f} GFLOP, {:.2f} GB read and written\n",
-                 program.steps.size(), program.flops() / 1e9, bytes / 1e9);
+  fmt::format_to(
+      out, "      {} steps, {:.2f} GFLOP, {:.2f} GB read and written{}\n", program.steps.size(),
+      program.flops() / 1e9, bytes / 1e9,
+      ceilings ? fmt::format("; floor {:.3f} ms", floor_of(program, *ceilings) * 1e3) : "");
   return text;
 }
 

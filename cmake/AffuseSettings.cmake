@@ -14,10 +14,12 @@ if(AFFUSE_CCACHE)
 endif()
 
 # -ffp-contract=off: an expression gives the same bits wherever it is inlined.
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -ffp-contract=off
-                    -Wno-restrict)  # GCC 12 warns of string + char (its bug 105651)
+# GCC 12 warns of string + char (its bug 105651): -Wno-restrict.
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor>"
+                    "$<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wno-restrict>")
 if(AFFUSE_SANITIZE)
-  add_compile_options(-fsanitize=${AFFUSE_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_compile_options(
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${AFFUSE_SANITIZE};-fno-omit-frame-pointer;-g1>")
   add_link_options(-fsanitize=${AFFUSE_SANITIZE})
 endif()
 

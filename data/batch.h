@@ -9,10 +9,12 @@
 namespace affuse {
 
 /// A batch of fixed size n; its first `valid` rows are samples, the rest is padding (images, va
-/// and q zero, label -1, no augmentation). Buffers keep their memory from batch to batch.
+/// and q zero, label -1, no augmentation). With several ranks it is one's share of a global batch.
+/// Buffers keep their memory from batch to batch.
 struct Batch {
-  std::size_t n = 0;       ///< rows, the configured batch size
-  std::size_t valid = 0;   ///< samples among them, 1..n
+  std::size_t n = 0;       ///< rows: the configured batch size over the ranks
+  std::size_t valid = 0;   ///< samples among them, 1..n; 0 too with several ranks
+  std::size_t all = 0;     ///< samples of the global batch
   std::size_t number = 0;  ///< place in the epoch, from 0
   int image_size = 0;      ///< h = w in pixels
   int classes = 0;         ///< K

@@ -19,7 +19,7 @@ struct Signature {
   std::string_view format;
 };
 
-using std::string_view_literals::operator""sv;
+using std::string_view_literals::operator""sv;  // NOLINT(misc-unused-using-decls): it is used
 constexpr std::string_view kJpeg = "\xFF\xD8\xFF"sv, kPng = "\x89PNG\r\n\x1A\n"sv, kBmp = "BM"sv;
 
 /// Formats that are known but not read, so that the message can name them.

@@ -32,8 +32,8 @@ Taps triangle_taps(int in, double low, double high, int out) {
   std::vector<double> exact(taps.stride);
   for (int i = 0; i < out; ++i) {
     const double centre = low + (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(centre + support + 0.5), in) - first;
+    const int first = std::max(static_cast<int>(std::floor(centre - support + 0.5)), 0);
+    const int count = std::min(static_cast<int>(std::floor(centre + support + 0.5)), in) - first;
     double sum = 0;
     for (int k = 0; k < count; ++k) {
       const double distance = std::abs((k + first - centre + 0.5) / support);
@@ -41,8 +41,8 @@ Taps triangle_taps(int in, double low, double high, int out) {
     }
     std::int32_t* weights = &taps.weights[static_cast<std::size_t>(i) * taps.stride];
     for (int k = 0; k < count; ++k)
-      weights[k] = static_cast<std::int32_t>(0.5 + exact[static_cast<std::size_t>(k)] / sum *
-                                                       (1 << kPrecision));
+      weights[k] = static_cast<std::int32_t>(
+          std::floor(exact[static_cast<std::size_t>(k)] / sum * (1 << kPrecision) + 0.5));
     taps.first.push_back(first);
     taps.count.push_back(count);
   }

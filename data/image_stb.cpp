@@ -95,6 +95,10 @@ thread_local StbArena* StbArena::current = nullptr;
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO
+// One byte more, so that an empty allocation is no null pointer.
+#define STBIW_MALLOC(size) std::malloc((size) + 1)
+#define STBIW_REALLOC(p, size) std::realloc(p, (size) + 1)
+#define STBIW_FREE(p) std::free(p)
 #include <stb_image_write.h>
 
 namespace affuse {

@@ -35,7 +35,7 @@ void check(const LoaderOptions& options, std::size_t samples, std::size_t classe
 /// Sizes the buffers (without new memory once they are large enough) and clears padding.
 void shape_batch(Batch& batch, const LoaderOptions& options, std::size_t classes,
                  std::span<const std::uint32_t> samples, std::size_t number) {
-  const std::size_t n = options.batch, valid = samples.size();
+  const std::size_t n = options.batch / options.share.size, valid = samples.size();
   const auto side = static_cast<std::size_t>(options.image_size);
   const std::size_t pixels = side * side * 3;
   batch.n = n;
@@ -61,7 +61,7 @@ Loader::Loader(const Manifest& manifest, const LoaderOptions& options, std::vect
       options_(options),
       targets_(std::move(targets)),
       sampler_(manifest.samples.size(), options.batch, options.shuffle, options.seed,
-               options.drop_last) {
+               options.drop_last, options.share) {
   check(options_, manifest_.samples.size(), manifest_.classes.size(), targets_.size());
   slots_ = std::vector<Slot>(options_.prefetch);
   try {
@@ -101,7 +101,8 @@ bool Loader::next(Batch& batch) {
   std::unique_lock lock(mutex_);
   if (head_ == opened_) return false;
   Slot& slot = slot_of(head_);
-  ready_.wait(lock, [&] { return slot.finished == slot.samples.size(); });
+  // A share without samples is finished from the start, but not before a worker has passed it.
+  ready_.wait(lock, [&] { return claiming_ > head_ && slot.finished == slot.samples.size(); });
   if (slot.error) std::rethrow_exception(slot.error);
   std::swap(batch, slot.batch);
   ++head_;
@@ -118,6 +119,7 @@ void Loader::open_slot(std::size_t number) {
   slot.claimed = slot.finished = 0;
   slot.error = nullptr;
   shape_batch(slot.batch, options_, manifest_.classes.size(), slot.samples, number);
+  slot.batch.all = sampler_.count(number);
 }
 
 void Loader::work() {

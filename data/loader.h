@@ -22,7 +22,8 @@ namespace affuse {
 
 struct LoaderOptions {
   int image_size = 64;     ///< pixels; images are resized to a square
-  std::size_t batch = 32;  ///< rows of a batch
+  std::size_t batch = 32;  ///< samples of a batch, of all ranks together
+  Share share;             ///< the rank's part of every batch
   bool shuffle = true;
   std::uint64_t seed = 0;    ///< of the order and of the augmentation
   int workers = 1;           ///< threads that decode

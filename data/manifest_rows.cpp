@@ -164,6 +164,7 @@ std::vector<std::string> numbered_classes(const Manifest& manifest, std::size_t 
   int count = static_cast<int>(soft_classes);
   for (const Sample& s : manifest.samples) count = std::max(count, s.label + 1);
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(count));
   for (int k = 0; k < count; ++k) names.push_back(std::to_string(k));
   return names;
 }

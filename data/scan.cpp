@@ -26,7 +26,7 @@ struct Verdict {
   bool remember = false;  // a property of the file's bytes, not of reading them
 };
 
-std::string without_prefix(std::string text, const std::string& path) {
+std::string without_prefix(const std::string& text, const std::string& path) {
   const std::string prefix = path + ": ";
   return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }

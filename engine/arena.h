@@ -25,6 +25,7 @@ struct ArenaPlan {
 };
 
 /// Greedy by size, first gap that fits. Two buffers whose lifetimes overlap never share a byte.
-ArenaPlan place(const Program& program, std::size_t alignment = 64);
+/// The alignment is what GPU libraries ask of their workspaces.
+ArenaPlan place(const Program& program, std::size_t alignment = 256);
 
 }  // namespace affuse

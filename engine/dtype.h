@@ -66,7 +66,43 @@ AFFUSE_HD Bf16 to_bf16(float x) {
   return Bf16{static_cast<std::uint16_t>(is_nan ? quiet : rounded)};
 }
 
+/// An IEEE binary16 number as its bits.
+struct Half {
+  std::uint16_t bits = 0;
+};
+
+AFFUSE_HD float to_float(Half x) {
+  const std::uint32_t sign = std::uint32_t{x.bits & 0x8000u} << 16;
+  const std::uint32_t rest = x.bits & 0x7FFFu;
+  // Exponent and fraction move up 13 places; multiplying by 2^112 repairs the exponent's bias and
+  // normalises subnormal numbers. Infinity and NaN get float's largest exponent.
+  const float scaled = std::bit_cast<float>(rest << 13) * 0x1p112f;
+  const std::uint32_t magnitude =
+      rest >= 0x7C00u ? (rest << 13) | 0x7F800000u : std::bit_cast<std::uint32_t>(scaled);
+  return std::bit_cast<float>(sign | magnitude);
+}
+
+/// Rounds to nearest even, to infinity from 65520 on; NaN stays NaN.
+AFFUSE_HD Half to_half(float x) {
+  const auto u = std::bit_cast<std::uint32_t>(x);
+  const std::uint32_t sign = u >> 16 & 0x8000u, magnitude = u & 0x7FFFFFFFu;
+  std::uint32_t bits = 0;
+  if (magnitude > 0x7F800000u) {
+    bits = 0x7E00u;
+  } else if (magnitude >= 0x477FF000u) {
+    bits = 0x7C00u;
+  } else if (magnitude < 0x38800000u) {
+    // Subnormal: adding 0.5 leaves the number in units of 2^-24, rounded, in the last bits.
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    bits = std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u;
+  } else {
+    bits = (magnitude - 0x38000000u + 0xFFFu + (magnitude >> 13 & 1u)) >> 13;
+  }
+  return Half{static_cast<std::uint16_t>(sign | bits)};
+}
+
 AFFUSE_HD void from_float(float x, float& out) { out = x; }
 AFFUSE_HD void from_float(float x, Bf16& out) { out = to_bf16(x); }
+AFFUSE_HD void from_float(float x, Half& out) { out = to_half(x); }
 
 }  // namespace affuse

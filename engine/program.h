@@ -28,10 +28,11 @@ struct Buffer {
   Life life = Life::transient;
 };
 
-/// Addresses for one run: a pointer for each buffer, and the state.
+/// Addresses for one run: a pointer for each buffer, and the state; all in the device's memory.
 struct Frame {
   std::vector<void*> address;
   StepState* state = nullptr;
+  void* stream = nullptr;  ///< the device's queue (a CUDA stream); null on the CPU
 
   template <class T>
   T* at(BufferId id) const {

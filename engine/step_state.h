@@ -12,6 +12,7 @@ struct StepState {
   std::int32_t valid = 0;      ///< real samples in the batch; the rest is padding
   float lr = 0;                ///< learning rate of this step
   float loss_scale = 1;        ///< dynamic loss scale (fp16); 1 otherwise
+  float share = 1;             ///< of this rank in the global batch; scales its gradients
   float bn_momentum = 0.1f;    ///< weight of this batch in the running statistics
   std::int32_t averaged = 0;   ///< models already in the SWA average
   std::int32_t found_inf = 0;  ///< 1: a loss or gradient was not finite, the update was skipped

@@ -5,13 +5,18 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/arena.h"
+#include "engine/communicator.h"
 #include "engine/program.h"
+#include "engine/rank_group.h"
 #include "kernels/graph.h"
 
 namespace affuse {
+
+struct DescribedDevice;
 
 enum class Mode { train, eval, statistics, average };
 enum class Precision { fp32, tf32, bf16, fp16 };
@@ -102,6 +107,9 @@ class Backend {
 
   virtual DeviceInfo info() const = 0;
 
+  /// Training programs that are lowered from now on sum their gradients over these ranks.
+  void join(std::shared_ptr<Communicator> ranks) { ranks_ = std::move(ranks); }
+
   /// The parameter layout that the training program of `spec` prefers.
   virtual ParameterLayout layout(const Graph& graph, const LowerSpec& spec) = 0;
   /// Public order to the stored order of one parameter, and back. Host memory on both sides.
@@ -119,7 +127,25 @@ class Backend {
   virtual void download(void* host, const void* device, std::size_t bytes) = 0;
 
   /// Runs the steps in order; `prepare` runs those marked `once` instead of the others.
-  virtual void run(const Program& program, const Frame& frame, bool prepare = false) = 0;
+  void run(const Program& program, const Frame& frame, bool prepare = false) {
+    start(program, frame, prepare);
+    finish();
+  }
+
+  /// Begins to run a program. Until finish(), frame.state and the program's buffers are the
+  /// device's; an upload may come in between and takes effect behind the program.
+  virtual void start(const Program& program, const Frame& frame, bool prepare) = 0;
+  /// Waits for the program that was started, if any; frame.state holds what it wrote.
+  virtual void finish() {}
+  /// The program will not run again; a backend drops what it made of it.
+  virtual void forget(const Program& /*program*/) {}
+
+ protected:
+  /// Never null.
+  const std::shared_ptr<Communicator>& ranks() const { return ranks_; }
+
+ private:
+  std::shared_ptr<Communicator> ranks_ = std::make_shared<Communicator>();
 };
 
 enum class DeviceChoice { automatic, cuda, cpu };
@@ -128,5 +154,13 @@ enum class DeviceChoice { automatic, cuda, cpu };
 std::unique_ptr<Backend> make_cpu_backend(int threads);
 /// Throws DeviceError; a build without the CUDA toolkit says so.
 std::unique_ptr<Backend> make_cuda_backend(int device);
+/// Lowers for a GPU that is not there, by cuDNN's plans for its description; it cannot run.
+std::unique_ptr<Backend> make_planning_backend(const DescribedDevice& device);
+
+/// Sums on the CPU for the ranks of a group: MPI where mpirun or srun started them, TCP where
+/// torchrun's variables did. Throws DeviceError naming what is missing. One at a time.
+std::shared_ptr<Communicator> make_cpu_communicator(std::shared_ptr<RankGroup> group);
+/// NCCL on `device`, one rank each. Throws DeviceError; a build without the CUDA toolkit says so.
+std::shared_ptr<Communicator> make_cuda_communicator(std::shared_ptr<RankGroup> group, int device);
 
 }  // namespace affuse

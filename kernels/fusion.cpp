@@ -24,8 +24,9 @@ const T* take(const Graph& graph, std::size_t& next, ValueId x) {
 
 ValueId Group::residual() const { return add != nullptr ? add->b : -1; }
 
-ValueId Group::out() const {
-  if (pool != nullptr) return pool->y;
+ValueId Group::out() const { return pool != nullptr ? pool->y : activation(); }
+
+ValueId Group::activation() const {
   if (relu != nullptr) return relu->y;
   if (add != nullptr) return add->y;
   return bn->y;

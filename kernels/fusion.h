@@ -18,8 +18,9 @@ struct Group {
   const MaxPool* pool = nullptr;
   const Op* lone = nullptr;
 
-  ValueId residual() const;  ///< the Add's other operand, or -1
-  ValueId out() const;       ///< the value that the group produces
+  ValueId residual() const;    ///< the Add's other operand, or -1
+  ValueId activation() const;  ///< what the group produces, before the max-pool
+  ValueId out() const;         ///< the value that the group produces
 };
 
 /// Walks the graph once, in order. The groups point into `graph`, which must outlive them.

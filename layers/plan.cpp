@@ -60,10 +60,12 @@ bool Plan::has(const std::string& buffer) const {
                      [&](const Buffer& b) { return b.name == buffer; });
 }
 
-void Plan::run() {
+void Plan::start() {
   if (std::exchange(changed_, false)) backend_.run(program_, frame_, true);
-  backend_.run(program_, frame_, false);
+  backend_.start(program_, frame_, false);
 }
+
+void Plan::finish() { backend_.finish(); }
 
 EngineChoices Plan::choices() const {
   EngineChoices out;

@@ -19,6 +19,10 @@ class Plan {
   Plan(Backend& backend, Parameters& parameters, const LowerSpec& spec,
        const EngineChoices* recorded = nullptr);
 
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() { backend_.forget(program_); }
+
   const Program& program() const { return program_; }
   const ArenaPlan& arena() const { return arena_; }
   const LowerSpec& spec() const { return spec_; }
@@ -36,7 +40,14 @@ class Plan {
   void download(const std::string& buffer, void* host, std::size_t bytes) const;
   bool has(const std::string& buffer) const;
 
-  void run();
+  void run() {
+    start();
+    finish();
+  }
+  /// Begins a run. Until finish(), state() is the device's, and uploads wait for the next run:
+  /// the next batch may be uploaded while this one is computed, its state not yet set.
+  void start();
+  void finish();
 
   /// Implementations taken, by step.
   EngineChoices choices() const;

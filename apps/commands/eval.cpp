@@ -27,7 +27,7 @@ std::string selected_weights(const std::string& run, const Config& config) {
                       : config.train.select == Config::Train::Select::last ? "last"
                                                                            : "best";
   for (const char* name : {first, "best", "last"})
-    if (const std::string path = folder + name + ".safetensors"; fs::exists(path)) return path;
+    if (std::string path = folder + name + ".safetensors"; fs::exists(path)) return path;
   throw ConfigError(run + ": no weights in checkpoints/; the run has not ended an epoch yet");
 }
 

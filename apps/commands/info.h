@@ -8,6 +8,7 @@ namespace affuse {
 struct InfoOptions {
   std::string config;                  ///< file; empty: devices and versions only
   std::vector<std::string> overrides;  ///< key.path=value
+  std::string plan_for;                ///< a GPU that is not there; see described_device()
 };
 
 /// Returns the exit status; failures are thrown.

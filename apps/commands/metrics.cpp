@@ -128,8 +128,8 @@ std::string run_metrics(const MetricsOptions& options) {
   MeasureOptions measure;
   measure.bins = options.bins;
   const Measures measures = compute_measures(predictions, measure);
-  const std::string text = options.json ? to_json(measures, options.class_names).dump() + "\n"
-                                        : to_text(measures, options.class_names);
+  std::string text = options.json ? to_json(measures, options.class_names).dump() + "\n"
+                                  : to_text(measures, options.class_names);
   if (!options.out_file.empty()) write_file_atomic(options.out_file, std::string_view(text));
   return text;
 }

@@ -1,4 +1,4 @@
-// `affuse train`: new runs, resumed runs, dry runs.
+// `affuse train`: new runs, resumed runs, dry runs, on one device or as one of several ranks.
 #include "apps/commands/train.h"
 
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "apps/commands/labels.h"
+#include "apps/commands/train_ranks.h"
 #include "apps/config/load.h"
 #include "apps/output.h"
 #include "apps/signals.h"
@@ -68,15 +69,27 @@ struct Prepared {
   std::string labels_json;
 };
 
-Prepared prepare(const Config& config, const std::string& scan_file) {
+// Rank 0 draws faces that are missing, then every rank reads.
+Splits open_data_of_ranks(const Config& config, const std::string& scan_file, RankGroup& ranks) {
+  DataBars bars;
+  const DataProgress show = [&](const char* what, std::size_t done, std::size_t all) {
+    bars.update(what, done, all);
+  };
+  if (ranks.first()) draw_if_missing(config, show);
+  ranks.barrier();
+  return open_splits(config, ranks.first() ? scan_file : std::string(), show);
+}
+
+Prepared prepare(const Config& config, const std::string& scan_file,
+                 const std::shared_ptr<RankGroup>& ranks) {
+  check_shares(config, *ranks);
+  if (ranks->size() > 1)
+    log_info(
+        fmt::format("ranks: {} processes, started by {}", ranks->size(), ranks->ranks().launcher));
   Prepared out;
-  out.backend = open_backend(config);  // before the data, whose scan may take long
-  Splits splits = [&] {
-    DataBars bars;
-    return open_splits(config, scan_file, [&](const char* what, std::size_t done, std::size_t all) {
-      bars.update(what, done, all);
-    });
-  }();
+  out.backend = open_backend(config, ranks);  // before the data, whose scan may take long
+  Splits splits = open_data_of_ranks(config, scan_file, *ranks);
+  out.inputs.ranks = ranks;
   out.inputs.config = config;
   out.inputs.train = std::move(splits.train);
   out.inputs.val = std::move(splits.val);
@@ -93,10 +106,12 @@ Prepared prepare(const Config& config, const std::string& scan_file) {
                        kind == LabelKind::onehot
                            ? std::string()
                            : fmt::format(", alpha {}", out.inputs.labels.alpha)));
+  check_same_inputs(*ranks, out.inputs, out.labels_json);
   return out;
 }
 
 void write_beginning(const RunFolder& folder, const Prepared& prepared, const DeviceInfo& device) {
+  if (!prepared.inputs.ranks->first()) return;
   const Config& config = prepared.inputs.config;
   write_file_atomic(folder.file("config.json"),
                     std::string_view(print_config(config, versions(device))));
@@ -127,9 +142,9 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
           const Checkpoint* checkpoint) {
   const Config config = prepared.inputs.config;
   const std::vector<std::string> classes = prepared.inputs.card.classes;
-  const auto model =
-      build_training_model(std::move(prepared.backend), config, static_cast<int>(classes.size()),
-                           resumed != nullptr ? &resumed->choices : nullptr);
+  const auto model = build_training_model(
+      std::move(prepared.backend), config, static_cast<int>(classes.size()),
+      resumed != nullptr ? &resumed->choices : nullptr, prepared.inputs.ranks->size());
   if (checkpoint != nullptr)
     restore(*model, *checkpoint, folder.file("checkpoints/last.safetensors"));
   write_beginning(folder, prepared, model->backend().info());
@@ -153,47 +168,79 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
   }
 }
 
-int resume(const TrainOptions& options) {
-  RunFolder folder = RunFolder::open(options.resume);
+void check_ranks(const RunFolder& folder, int then, int now) {
+  if (then == now) return;
+  const auto processes = [](int n) { return fmt::format("{} process{}", n, n == 1 ? "" : "es"); };
+  throw ConfigError(fmt::format(
+      "{}: this run was trained by {} and can be resumed only by as many, not by {}; "
+      "model.init={} starts a new run from its weights",
+      folder.path(), processes(then), processes(now), folder.file("checkpoints/best.safetensors")));
+}
+
+int resume(const TrainOptions& options, const std::shared_ptr<RankGroup>& ranks) {
+  RunFolder folder =
+      ranks->first() ? RunFolder::open(options.resume) : RunFolder::view(options.resume);
+  const OthersEnd others(folder);
   const Config config = resumed_config(options, folder);
-  if (options.print_config) return write_out(print_config(config)), 0;
   const int epochs = load_config(folder.file("config.json")).train.epochs;
-  if (folder.state() == "done" && epochs == config.train.epochs) {
+  const bool done = folder.state() == "done" && epochs == config.train.epochs;
+  const std::string last = folder.file("checkpoints/last.safetensors");
+  const std::string prev = folder.file("checkpoints/prev.safetensors");
+  ranks->barrier();  // every rank has read what the first will write anew
+  if (done) {
     log_info(fmt::format(
         "{}: this run is finished (train.epochs {}); train.epochs=N with a larger N goes on",
         folder.path(), epochs));
     return 0;
   }
-  const LogFile log(folder.file("run.log"));
-  const std::string last = folder.file("checkpoints/last.safetensors");
-  const std::string prev = folder.file("checkpoints/prev.safetensors");
+  const RunLog log(folder, *ranks);
   if (!fs::exists(last) && !fs::exists(prev)) {
     log_info(folder.path() + ": no checkpoint yet; starting from the beginning");
-    return train(prepare(config, folder.file("scan.csv")), folder, nullptr, nullptr);
+    return train(prepare(config, folder.file("scan.csv"), ranks), folder, nullptr, nullptr);
   }
   const Checkpoint checkpoint = read_checkpoint(last, prev);
   const CheckpointInfo info = read_checkpoint_info(checkpoint, last);
+  check_ranks(folder, info.state.ranks, ranks->size());
+  check_same(*ranks, "checkpoint", fmt::format("{} after step {}", last, info.state.step));
   log_info(fmt::format("resuming {} after {} epochs and {} batches", folder.path(),
                        info.state.epoch, info.state.batch));
-  return train(prepare(config, folder.file("scan.csv")), folder, &info, &checkpoint);
+  return train(prepare(config, folder.file("scan.csv"), ranks), folder, &info, &checkpoint);
+}
+
+int begin(const Config& config, const TrainOptions& options,
+          const std::shared_ptr<RankGroup>& ranks) {
+  std::string path = options.out;
+  if (path.empty() && ranks->first())
+    path = RunFolder::next_path(config.output.dir, run_name(config, options));
+  path = ranks->broadcast(path);
+  RunFolder folder =
+      ranks->first() ? RunFolder::create(path, options.overwrite) : RunFolder::view(path);
+  const OthersEnd others(folder);
+  const RunLog log(folder, *ranks);
+  return train(prepare(config, folder.file("scan.csv"), ranks), folder, nullptr, nullptr);
 }
 
 }  // namespace
 
 int run_train(const TrainOptions& options) {
-  if (!options.resume.empty()) return resume(options);
-  const Config config = load_config(options.config, options.overrides);
-  if (options.print_config) return write_out(print_config(config)), 0;
+  if (options.print_config) {
+    const Config config = options.resume.empty()
+                              ? load_config(options.config, options.overrides)
+                              : resumed_config(options, RunFolder::open(options.resume));
+    return write_out(print_config(config)), 0;
+  }
+  Config config;
+  if (options.resume.empty()) config = load_config(options.config, options.overrides);
   if (options.dry_run) {
-    Prepared prepared = prepare(config, "");
+    Prepared prepared = prepare(config, "", std::make_shared<RankGroup>());
     return write_out(dry_run(std::move(prepared.backend), std::move(prepared.inputs))), 0;
   }
-  const std::string path = options.out.empty()
-                               ? RunFolder::next_path(config.output.dir, run_name(config, options))
-                               : options.out;
-  RunFolder folder = RunFolder::create(path, options.overwrite);
-  const LogFile log(folder.file("run.log"));
-  return train(prepare(config, folder.file("scan.csv")), folder, nullptr, nullptr);
+  const std::shared_ptr<RankGroup> ranks = meet_ranks();
+  const int status =
+      options.resume.empty() ? begin(config, options, ranks) : resume(options, ranks);
+  ranks->barrier();  // the first may still write its last files
+  ranks->leave();
+  return status;
 }
 
 }  // namespace affuse

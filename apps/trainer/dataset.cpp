@@ -28,15 +28,6 @@ ImageLimits limits_of(const Config& config) {
           static_cast<std::size_t>(config.data.max_pixels)};
 }
 
-// The synthetic set is drawn once; a folder that is there is taken as it is.
-void draw_if_missing(const Config& config, const DataProgress& progress) {
-  const Config::Data& data = config.data;
-  if (fs::exists(data.root)) return;
-  log_info(fmt::format("drawing {} + {} synthetic faces into {}", data.synthetic.train,
-                       data.synthetic.val, data.root));
-  draw_synthetic_set(data.synthetic, false, data.root, worker_count(config), progress);
-}
-
 DataSource source_of(const Config& config) {
   const Config::Data& data = config.data;
   DataSource source;
@@ -107,11 +98,20 @@ void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const st
   });
 }
 
+// Drawn once; a folder that is there is taken as it is.
+void draw_if_missing(const Config& config, const DataProgress& progress) {
+  const Config::Data& data = config.data;
+  if (data.kind != Config::Data::Kind::synthetic || fs::exists(data.root)) return;
+  log_info(fmt::format("drawing {} + {} synthetic faces into {}", data.synthetic.train,
+                       data.synthetic.val, data.root));
+  draw_synthetic_set(data.synthetic, false, data.root, worker_count(config), progress);
+}
+
 DataSplits open_manifests(const Config& config) { return open_data(source_of(config)); }
 
 Splits open_splits(const Config& config, const std::string& results_file,
                    const DataProgress& progress) {
-  if (config.data.kind == Config::Data::Kind::synthetic) draw_if_missing(config, progress);
+  draw_if_missing(config, progress);
   DataSplits halves = open_manifests(config);
   Splits splits;
   splits.train =
@@ -121,10 +121,14 @@ Splits open_splits(const Config& config, const std::string& results_file,
   return splits;
 }
 
-LoaderOptions loader_options(const Config& config, const Split& split, bool training) {
+LoaderOptions loader_options(const Config& config, const Split& split, bool training, Share share) {
   LoaderOptions o;
   o.image_size = config.data.image_size;
   o.batch = static_cast<std::size_t>(config.train.batch_size);
+  if (training)
+    o.share = share;
+  else
+    o.batch /= share.size;
   o.shuffle = training && config.data.shuffle;
   o.seed = config.train.seed;
   o.workers = worker_count(config);

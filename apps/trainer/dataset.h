@@ -29,8 +29,11 @@ struct Split {
 /// in all.
 using DataProgress = std::function<void(const char*, std::size_t, std::size_t)>;
 
-/// Opens the set, draws the synthetic one where data.kind asks for it and it is not there yet, and
-/// scans every image. `results_file`: see ScanOptions. Throws ConfigError, DataError.
+/// Draws the synthetic set where data.kind asks for it and it is not there yet.
+void draw_if_missing(const Config& config, const DataProgress& progress);
+
+/// Opens the set, after draw_if_missing, and scans every image. `results_file`: see ScanOptions.
+/// Throws ConfigError, DataError.
 struct Splits {
   Split train, val;
 };
@@ -59,6 +62,8 @@ struct TrainingLabels {
 TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool every_kind = false);
 
 /// Loader options of a half under the configuration; validation neither shuffles nor augments.
-LoaderOptions loader_options(const Config& config, const Split& split, bool training);
+/// `share`: of one rank in the training batches; validation takes batches of the same size alone.
+LoaderOptions loader_options(const Config& config, const Split& split, bool training,
+                             Share share = {});
 
 }  // namespace affuse

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 
 #include <fcntl.h>
@@ -114,7 +115,20 @@ std::string RunFolder::state() const {
 
 bool RunFolder::has(const std::string& name) const { return fs::exists(file(name)); }
 
+void RunFolder::write_failure(const std::string& reason) const {
+  int epoch = 0;
+  if (has("status.json")) {
+    const auto status = nlohmann::json::parse(read_text(file("status.json")), nullptr, false);
+    if (status.is_object()) epoch = status.value("epoch", 0);
+  }
+  write_status("failed", epoch, reason);
+}
+
 void RunFolder::write_status(const std::string& state, int epoch, const std::string& reason) const {
+  if (lock_ < 0) return;
+  // The watch over other ranks writes from its own thread.
+  static std::mutex writing;
+  const std::scoped_lock lock(writing);
   const nlohmann::ordered_json status = {
       {"schema", 1}, {"state", state}, {"epoch", epoch}, {"reason", reason}};
   // A reason may hold a file name of any bytes.

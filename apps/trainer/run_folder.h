@@ -12,6 +12,8 @@ class RunFolder {
   static RunFolder create(const std::string& path, bool overwrite);
   /// A run that has begun.
   static RunFolder open(const std::string& path);
+  /// A run whose files another process writes: nothing is locked, write_status does nothing.
+  static RunFolder view(const std::string& path) { return {path, -1}; }
   /// The first of DIR/NAME-1, DIR/NAME-2, ... that no run has taken.
   static std::string next_path(const std::string& dir, const std::string& name);
 
@@ -26,6 +28,8 @@ class RunFolder {
 
   /// status.json: running | done | stopped | failed, the epochs done, and why.
   void write_status(const std::string& state, int epoch, const std::string& reason) const;
+  /// failed, with the epochs that status.json tells.
+  void write_failure(const std::string& reason) const;
   /// The state in status.json; empty where there is none.
   std::string state() const;
 

@@ -29,33 +29,51 @@ std::unique_ptr<Backend> announce(std::unique_ptr<Backend> backend) {
   return backend;
 }
 
+/// Null where train.device does without it.
+std::unique_ptr<Backend> try_cuda(const Config::Train& train, int device) {
+  if (train.device == Config::Train::Device::cpu) return nullptr;
+  try {
+    return make_cuda_backend(device);
+  } catch (const DeviceError& e) {
+    if (train.device == Config::Train::Device::cuda)
+      throw ConfigError(fmt::format("train.device: {}", e.what()));
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> open_backend(const Config& config) {
+  return open_backend(config, std::make_shared<RankGroup>());
+}
+
+std::unique_ptr<Backend> open_backend(const Config& config,
+                                      const std::shared_ptr<RankGroup>& group) {
   const Config::Train& t = config.train;
-  const bool needs_cuda = t.precision == Config::Train::Precision::tf32 ||
-                          t.precision == Config::Train::Precision::fp16;
-  if (t.device != Config::Train::Device::cpu) {
-    try {
-      return announce(make_cuda_backend(0));
-    } catch (const DeviceError& e) {
-      if (t.device == Config::Train::Device::cuda)
-        throw ConfigError(fmt::format("train.device: {}", e.what()));
-    }
+  const int device = group->ranks().local_rank;
+  std::unique_ptr<Backend> backend = try_cuda(t, device);
+  // A rank without a GPU would leave the others waiting in NCCL.
+  double missing = backend == nullptr ? 1 : 0;
+  group->max(&missing, 1);
+  if (missing == 0) {
+    backend->join(make_cuda_communicator(group, device));
+    return announce(std::move(backend));
   }
-  if (needs_cuda)
+  if (t.precision == Config::Train::Precision::tf32 ||
+      t.precision == Config::Train::Precision::fp16)
     throw ConfigError(
         fmt::format("train.precision: {} needs CUDA; the CPU computes in fp32 or bf16",
                     name_of(precision_of(t.precision))));
-  auto backend = announce(make_cpu_backend(t.threads));
+  backend = announce(make_cpu_backend(t.threads));
+  backend->join(make_cpu_communicator(group));
   const std::string note = backend->info().precision_note;
   if (t.precision == Config::Train::Precision::bf16 && !note.empty()) log_warning(note);
   return backend;
 }
 
-LowerSpec lower_spec(const Config& config) {
+LowerSpec lower_spec(const Config& config, int ranks) {
   LowerSpec spec;
-  spec.batch = config.train.batch_size;
+  spec.batch = config.train.batch_size / ranks;
   spec.precision = precision_of(config.train.precision);
   spec.deterministic = config.train.deterministic;
   spec.workspace_bytes = static_cast<std::size_t>(config.train.workspace_mb) << 20;
@@ -68,9 +86,10 @@ Adam adam_of(const Config::Optimizer& o) {
 }
 
 std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
-                                            int classes, const EngineChoices* recorded) {
-  auto model = std::make_unique<Model>(std::move(backend), network_spec(config, classes),
-                                       lower_spec(config), adam_of(config.optimizer), recorded);
+                                            int classes, const EngineChoices* recorded, int ranks) {
+  auto model =
+      std::make_unique<Model>(std::move(backend), network_spec(config, classes),
+                              lower_spec(config, ranks), adam_of(config.optimizer), recorded);
   if (recorded != nullptr) return model;
   model->parameters().initialise(config.train.seed);
   log_info(config.model.init.empty()

@@ -1,6 +1,7 @@
 #include "apps/trainer/trainer.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -34,6 +35,10 @@ std::vector<float> given_targets(const Config& config, const Manifest& manifest)
   return table;
 }
 
+Share share_of(const RankGroup& ranks) {
+  return {static_cast<std::size_t>(ranks.rank()), static_cast<std::size_t>(ranks.size())};
+}
+
 std::int64_t steps_of(const Config& config, const Loader& loader) {
   const auto all = static_cast<std::int64_t>(loader.batches());
   const std::int64_t limit = config.train.limit_batches;
@@ -48,13 +53,15 @@ Trainer::Trainer(TrainInputs inputs, Model& model, RunFolder& folder, const Trai
       model_(model),
       folder_(folder),
       state_(state),
-      train_loader_(noisy_train_, loader_options(in_.config, in_.train, true),
+      train_loader_(noisy_train_, loader_options(in_.config, in_.train, true, share_of(*in_.ranks)),
                     given_targets(in_.config, noisy_train_)),
-      val_loader_(in_.val.manifest, loader_options(in_.config, in_.val, false),
+      val_loader_(in_.val.manifest,
+                  loader_options(in_.config, in_.val, false, share_of(*in_.ranks)),
                   given_targets(in_.config, in_.val.manifest)),
       steps_per_epoch_(steps_of(in_.config, train_loader_)),
       schedule_(in_.config, steps_per_epoch_),
       config_text_(print_config(in_.config)) {
+  state_.ranks = in_.ranks->size();
   check_warmup(in_.config, steps_per_epoch_);
   model_.bind(external::label_model, &in_.labels.target, sizeof in_.labels.target);
   model_.bind(external::loss_settings, &in_.labels.loss, sizeof in_.labels.loss);
@@ -76,10 +83,13 @@ TrainOutcome Trainer::run(const TrainEvents& events) {
   return {"done", reason, 0, finish()};
 }
 
-// A signal or the time limit; asked after every step and every epoch.
+// A signal or the time limit, on any rank; asked after every step and every epoch.
 std::optional<TrainOutcome> Trainer::must_stop(const TrainEvents& events) const {
-  const int signal = events.interrupted ? events.interrupted() : 0;
-  if (signal == 0 && !out_of_time()) return {};
+  double asked[] = {static_cast<double>(events.interrupted ? events.interrupted() : 0),
+                    out_of_time() ? 1.0 : 0.0};
+  in_.ranks->max(asked, std::size(asked));
+  const int signal = static_cast<int>(asked[0]);
+  if (signal == 0 && asked[1] == 0) return {};
   const std::string what =
       signal != 0 ? fmt::format("signal {}", signal) : std::string("train.max_hours is over");
   return TrainOutcome{"stopped", fmt::format("{} after {} steps", what, state_.step), signal,
@@ -98,7 +108,7 @@ std::optional<TrainOutcome> Trainer::train_epoch(const TrainEvents& events) {
                             static_cast<std::size_t>(state_.batch));
   while (state_.batch < steps_per_epoch_ && train_loader_.next(batch)) {
     train_step(batch);
-    epoch_images_ += static_cast<std::int64_t>(batch.valid);
+    epoch_images_ += static_cast<std::int64_t>(batch.all);
     if (state_.step % in_.config.train.log_every == 0) {
       const double span = std::max(1e-9, seconds_since(last_log));
       log_step(static_cast<double>(epoch_images_ - images_at_log) / span);
@@ -119,6 +129,9 @@ void Trainer::train_step(const Batch& batch) {
   Plan& plan = model_.plan(Mode::train);
   upload_batch(plan, batch);
   StepState& s = plan.state();
+  // A share without samples computes with a blank one that does not count.
+  s.valid = std::max(s.valid, 1);
+  s.share = static_cast<float>(static_cast<double>(batch.valid) / static_cast<double>(batch.all));
   s.lr = static_cast<float>(schedule_.rate(state_.step));
   s.step = state_.step + 1 - state_.skipped;  // Adam counts the updates that were made
   s.epoch = state_.epoch;
@@ -132,8 +145,8 @@ void Trainer::train_step(const Batch& batch) {
 void Trainer::check_loss(const Batch& batch) {
   const StepState& s = model_.plan(Mode::train).state();
   if (s.found_inf == 0) {
-    state_.epoch_loss += s.loss * static_cast<double>(batch.valid);
-    state_.epoch_samples += static_cast<std::int64_t>(batch.valid);
+    state_.epoch_loss += s.loss * static_cast<double>(batch.all);
+    state_.epoch_samples += static_cast<std::int64_t>(batch.all);
     return;
   }
   if (in_.config.train.on_nonfinite == Config::Train::OnNonfinite::skip) {
@@ -147,9 +160,10 @@ void Trainer::check_loss(const Batch& batch) {
     files += (row > 0 ? ", " : "") + noisy_train_.samples[batch.indices[row]].path;
   const std::string last = "checkpoints/last.safetensors";
   throw Error(fmt::format(
-      "step {}: the loss is not finite (batch of {} with {}{}); {}; a lower optimizer.lr may help, "
+      "step {}: the loss is not finite (batch of {}{}{}{}); {}; a lower optimizer.lr may help, "
       "train.on_nonfinite=skip goes on",
-      state_.step + 1, batch.valid, files, batch.valid > 3 ? ", ..." : "",
+      state_.step + 1, batch.all, files.empty() ? "" : " with ", files,
+      batch.valid > 3 ? ", ..." : "",
       folder_.has(last) ? "the last good checkpoint is " + folder_.file(last)
                         : "there is no checkpoint yet"));
 }
@@ -168,7 +182,10 @@ void Trainer::end_epoch(const TrainEvents& events) {
   state_.epoch_loss = 0;
   state_.epoch_samples = 0;
   if (c.swa.enabled && state_.epoch >= c.swa.start_epoch.value_or(1)) update_average();
-  if (state_.epoch % c.train.val_every == 0 || state_.epoch == c.train.epochs) validate(row);
+  if (state_.epoch % c.train.val_every == 0 || state_.epoch == c.train.epochs) {
+    if (in_.ranks->first()) validate(row);
+    share_best();
+  }
   log_epoch(row);
   if (c.output.keep > 0 && state_.epoch % c.output.keep == 0)
     write_model(fmt::format("epoch_{:03}", state_.epoch), WeightSet::current);
@@ -194,6 +211,7 @@ void Trainer::update_average() {
   average.state().averaged = static_cast<std::int32_t>(state_.averaged);
   average.run();
   ++state_.averaged;
+  if (!in_.ranks->first()) return;  // nobody reads the others' statistics
   Plan& statistics = model_.plan(Mode::statistics);
   statistics.use(WeightSet::average);
   train_loader_.start_epoch(static_cast<std::uint32_t>(state_.epoch - 1));
@@ -221,6 +239,12 @@ void Trainer::validate(EpochRow& row) {
   row.val_loss_swa = swa.loss;
   row.measures_swa = compute_measures(swa.predictions, options);
   write_model("swa", WeightSet::average);
+}
+
+// The first rank's verdict, which it alone has come to. The others wait here while it validates.
+void Trainer::share_best() {
+  in_.ranks->broadcast(&state_.best, sizeof state_.best);
+  in_.ranks->broadcast(&state_.best_epoch, sizeof state_.best_epoch);
 }
 
 bool Trainer::out_of_patience() const {

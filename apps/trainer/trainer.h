@@ -31,6 +31,7 @@ struct TrainOutcome {
   std::string reason;                ///< why it ended
   int signal = 0;                    ///< that stopped it, or 0
   std::optional<Measures> measures;  ///< of the selected weights on the validation set, when done
+                                     ///< (rank 0)
 };
 
 /// Everything that a training stands on.
@@ -39,9 +40,11 @@ struct TrainInputs {
   Split train, val;
   TrainingLabels labels;
   ModelCard card;
+  std::shared_ptr<RankGroup> ranks = std::make_shared<RankGroup>();
 };
 
-/// Trains `model` into `folder`. The objects must outlive the trainer.
+/// Trains `model` into `folder`. The objects must outlive the trainer. Of several ranks each takes
+/// its share of every batch, the first alone validates and writes; they stop at the same step.
 class Trainer {
  public:
   Trainer(TrainInputs inputs, Model& model, RunFolder& folder, const TrainingState& state);
@@ -64,6 +67,7 @@ class Trainer {
   void end_epoch(const TrainEvents& events);
   void update_average();
   void validate(EpochRow& row);
+  void share_best();
   bool out_of_patience() const;
   bool out_of_time() const;
 
@@ -73,7 +77,7 @@ class Trainer {
   void log_epoch(const EpochRow& row);
   void write_checkpoint_file();
   void write_model(const std::string& name, WeightSet set);
-  Measures finish();
+  std::optional<Measures> finish();
 
   TrainInputs in_;
   Manifest noisy_train_;

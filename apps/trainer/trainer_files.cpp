@@ -1,4 +1,4 @@
-// What a training leaves on disk: logs, weights, checkpoints, predictions.
+// What a training leaves on disk: logs, weights, checkpoints, predictions. Rank 0 alone writes.
 #include <iterator>
 
 #include <fmt/format.h>
@@ -47,12 +47,14 @@ std::string measure_cells(const std::optional<double>& loss, const std::optional
 }  // namespace
 
 void Trainer::open_logs() {
+  if (!in_.ranks->first()) return;
   steps_log_ = std::make_unique<CsvLog>(folder_.file("steps.csv"), kStepColumns, state_.step);
   metrics_log_ = std::make_unique<CsvLog>(folder_.file("metrics.csv"),
                                           metrics_header(in_.config.swa.enabled), state_.epoch);
 }
 
 void Trainer::log_step(double images_per_s) {
+  if (!in_.ranks->first()) return;
   const StepState& s = model_.plan(Mode::train).state();
   steps_log_->add(fmt::format("{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.1f}", state_.step,
                               state_.epoch + 1, s.loss, s.loss_ce, s.loss_cs, s.loss_l2, s.lr,
@@ -60,6 +62,7 @@ void Trainer::log_step(double images_per_s) {
 }
 
 void Trainer::log_epoch(const EpochRow& row) {
+  if (!in_.ranks->first()) return;
   std::string line = fmt::format("{},{:.9g}", row.epoch, row.train_loss) +
                      measure_cells(row.val_loss, row.measures) +
                      fmt::format(",{:.9g},{:.2f},{:.1f}", row.lr, row.seconds, row.images_per_s);
@@ -68,6 +71,7 @@ void Trainer::log_epoch(const EpochRow& row) {
 }
 
 void Trainer::write_checkpoint_file() {
+  if (!in_.ranks->first()) return;
   write_checkpoint(folder_.file("checkpoints/last.safetensors"),
                    folder_.file("checkpoints/prev.safetensors"),
                    make_checkpoint(model_, state_, in_.card, config_text_));
@@ -75,6 +79,7 @@ void Trainer::write_checkpoint_file() {
 }
 
 void Trainer::write_model(const std::string& name, WeightSet set) {
+  if (!in_.ranks->first()) return;
   Weights weights;
   weights.tensors = state_dict(model_.parameters(), set, state_.step);
   weights.metadata = in_.card.metadata();
@@ -83,7 +88,8 @@ void Trainer::write_model(const std::string& name, WeightSet set) {
 }
 
 // The selected weights' answers on the validation set.
-Measures Trainer::finish() {
+std::optional<Measures> Trainer::finish() {
+  if (!in_.ranks->first()) return {};
   const auto select = in_.config.train.select;
   WeightSet set = WeightSet::current;
   if (select == Config::Train::Select::swa && state_.averaged > 0) {

@@ -44,6 +44,7 @@ Checkpoint make_checkpoint(const Model& model, const TrainingState& state, const
   out.metadata["config"] = config_text;
   out.metadata["engine_choices"] = json(model.choices()).dump();
   out.metadata["state"] = json{
+      {"ranks", state.ranks},
       {"epoch", state.epoch},
       {"batch", state.batch},
       {"step", state.step},
@@ -61,6 +62,7 @@ CheckpointInfo read_checkpoint_info(const Checkpoint& checkpoint, const std::str
   try {
     const json s = json::parse(checkpoint.metadata.at("state"));
     CheckpointInfo info;
+    info.state.ranks = s.value("ranks", 1);
     s.at("epoch").get_to(info.state.epoch);
     s.at("batch").get_to(info.state.batch);
     s.at("step").get_to(info.state.step);

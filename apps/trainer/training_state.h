@@ -12,6 +12,7 @@ namespace affuse {
 /// Counters of a run. Everything else that a step depends on is a function of them and the
 /// configuration, or stands in the parameters.
 struct TrainingState {
+  int ranks = 1;              ///< processes that train; a resumed run has as many
   int epoch = 0;              ///< epochs done
   std::int64_t batch = 0;     ///< batches done in the current epoch
   std::int64_t step = 0;      ///< optimiser steps done

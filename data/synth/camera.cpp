@@ -13,7 +13,7 @@ int mirrored(int i, int size) {
 }
 
 std::vector<float> gaussian_kernel(float sigma) {
-  const int radius = static_cast<int>(3 * sigma + .5f);
+  const int radius = static_cast<int>(std::floor(3 * sigma + .5f));
   std::vector<float> k;
   float sum = 0;
   for (int i = -radius; i <= radius; ++i) {
@@ -93,7 +93,7 @@ Image develop(Scene& s) {
       for (int c = 0; c < 3; ++c) {
         const float lit = ((s.canvas.row(c, y)[i] - mean) * camera.contrast + mean) * camera.gain;
         const float x = lit * cast[c] + camera.noise * byte_noise(noise.bits());
-        *out++ = static_cast<std::uint8_t>(unit(x) * 255 + .5f);
+        *out++ = static_cast<std::uint8_t>(std::floor(unit(x) * 255 + .5f));
       }
   return image;
 }

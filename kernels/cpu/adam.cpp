@@ -24,8 +24,12 @@ void shares(std::size_t begin, std::size_t end, std::size_t bytes_each, F f) {
 void adam(const AdamBuffers& buffers, std::size_t begin, std::size_t end,
           const math::AdamFactors<float>& factors) {
   shares(begin, end, 28, [&](std::size_t first, std::size_t last) {
-    const auto [w, g, m, v, copy] = buffers;
+    float* const w = buffers.weights;
+    const float* const g = buffers.gradient;
+    float *const m = buffers.m, *const v = buffers.v;
+    Bf16* const copy = buffers.copy;
     const math::AdamFactors<float> f = factors;
+    // NOLINTNEXTLINE(bugprone-branch-clone): it does not look into OpenMP loops
     if (copy != nullptr) {
 #pragma omp simd
       for (std::size_t i = first; i < last; ++i) {

@@ -162,6 +162,7 @@ void normalise(const Planes& planes, const Normalisation& norm, DstLayout layout
     const float* from = planes.channel[c];
     T* to = dst + static_cast<std::ptrdiff_t>(c) * channel_step;
     const float mean = norm.mean[c], deviation = norm.std[c];
+    // NOLINTNEXTLINE(bugprone-branch-clone): it does not look into OpenMP loops
     if (pixel_step == 1) {
 #pragma omp simd
       for (int i = 0; i < pixels; ++i) from_float((from[i] - mean) / deviation, to[i]);

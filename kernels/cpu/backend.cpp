@@ -94,7 +94,7 @@ class CpuBackend : public Backend {
 
   Program lower(const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
                 const EngineChoices* recorded) override {
-    return Lowering(dnn_, graph, spec, layout, descs_, recorded).take();
+    return Lowering(dnn_, graph, spec, layout, descs_, recorded, ranks()).take();
   }
 
   std::unique_ptr<Memory> allocate(std::size_t bytes) override {
@@ -107,7 +107,7 @@ class CpuBackend : public Backend {
     if (bytes > 0) std::memcpy(host, device, bytes);
   }
 
-  void run(const Program& program, const Frame& frame, bool prepare) override {
+  void start(const Program& program, const Frame& frame, bool prepare) override {
     for (const Step& step : program.steps)
       if (step.once == prepare) step.run(frame);
   }

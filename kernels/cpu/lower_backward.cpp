@@ -10,16 +10,20 @@
 namespace affuse::cpu {
 
 void Lowering::backward() {
+  if (ranks_->size() > 1) slices_.emplace(layout_);
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_act_backward(*g);
       conv_backward(*g);
+      reduce(*g);
       continue;
     }
     std::visit(overload{[&](const Linear& op) { linear_backward(g->name, op); },
                         [&](const GlobalAvgPool& op) { pool_backward(op); }, [](const auto&) {}},
                *g->lone);
+    reduce(*g);
   }
+  finish_sums();
   for (const Group& g : groups_)
     if (g.lone != nullptr)
       if (const auto* adam = std::get_if<Adam>(g.lone)) update(*adam);

@@ -84,7 +84,10 @@ void Lowering::fold_unit(const Group& group, BufferId folded) {
 std::vector<std::int32_t> Lowering::channel_of_weight(const Conv& conv) const {
   const std::size_t each = static_cast<std::size_t>(conv.in * conv.kernel * conv.kernel);
   std::vector<float> plain(static_cast<std::size_t>(conv.out) * each);
-  for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<float>(i / each);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    const std::size_t channel = i / each;
+    plain[i] = static_cast<float>(channel);
+  }
   const Slot& slot = layout_.slots[static_cast<std::size_t>(conv.weight)];
   std::vector<float> stored(slot.count);
   pack_weights(dnn_, {conv.out, conv.in, conv.kernel, conv.kernel}, weight_desc(conv), plain.data(),
@@ -95,7 +98,7 @@ std::vector<std::int32_t> Lowering::channel_of_weight(const Conv& conv) const {
 void Lowering::folded(const Group& group) {
   const Conv& op = *group.conv;
   const bool fused_relu = group.relu != nullptr && group.add == nullptr;
-  const ValueId out = group.pool != nullptr ? group.relu->y : group.out();
+  const ValueId out = group.activation();
   Step step{group.name + " folded"};
   const std::size_t offset = layout_.slots[static_cast<std::size_t>(op.weight)].offset;
   const Place weights = type_ == DType::bf16 ? Place{named_.at("rounded weights"), 2 * offset}

@@ -41,7 +41,7 @@ void run_loss(const Frame& f, const LossBuffers& at, int n, int classes) {
       settings, f.at<const float>(at.logits), f.at<const float>(at.va), targets, n, state.valid,
       {f.at<float>(at.d_logits), f.at<float>(at.d_va), f.at<float>(at.terms),
        f.at<float>(at.probability)},
-      state.loss_scale);
+      state.loss_scale * state.share);
   state.loss_ce = loss.ce;
   state.loss_cs = loss.cs;
   state.loss_l2 = loss.l2;

@@ -23,13 +23,14 @@ DType stored_type(Precision precision) {
 
 Lowering::Lowering(const OneDnn& dnn, const Graph& graph, const LowerSpec& spec,
                    const ParameterLayout& layout, const WeightDescs& weights,
-                   const EngineChoices* recorded)
+                   const EngineChoices* recorded, std::shared_ptr<Communicator> ranks)
     : dnn_(dnn),
       graph_(graph),
       spec_(spec),
       layout_(layout),
       weights_(weights),
       recorded_(recorded),
+      ranks_(std::move(ranks)),
       type_(stored_type(spec.precision)),
       groups_(fuse(graph)) {
   program_.name = name_of(spec.mode);

@@ -1,6 +1,8 @@
 // Lowers a graph to the CPU's program: oneDNN for convolutions, own kernels for the rest.
 #pragma once
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/fusion.h"
+#include "kernels/gradient_slices.h"
 
 namespace affuse::cpu {
 
@@ -27,8 +30,8 @@ Activation activation_of(const Linear& op);
 class Lowering {
  public:
   Lowering(const OneDnn& dnn, const Graph& graph, const LowerSpec& spec,
-           const ParameterLayout& layout, const WeightDescs& weights,
-           const EngineChoices* recorded);
+           const ParameterLayout& layout, const WeightDescs& weights, const EngineChoices* recorded,
+           std::shared_ptr<Communicator> ranks);
 
   Program take();
 
@@ -87,13 +90,21 @@ class Lowering {
   void update(const Adam& op);
   void average();
 
+  // lower_reduce.cpp
+  void reduce(const Group& group);
+  void start_sums(bool all);
+  void finish_sums();
+
   const OneDnn& dnn_;
   const Graph& graph_;
   const LowerSpec spec_;
   const ParameterLayout& layout_;
   const WeightDescs& weights_;
   const EngineChoices* recorded_;
-  const DType type_;  ///< of activations
+  const std::shared_ptr<Communicator> ranks_;
+  std::optional<GradientSlices> slices_;  ///< with several ranks
+  int sums_ = 0;                          ///< slices so far
+  const DType type_;                      ///< of activations
   std::vector<Group> groups_;
   Program program_;
   ValueId image_ = -1;  ///< what Augment gives

@@ -130,6 +130,20 @@ TEST(Command, InfoShowsDevicesProgramAndMemory) {
   EXPECT_TRUE(contains(small, "2x3x32x32 -> 2x16x16x16")) << small;
 }
 
+// tests/apps/plan_for holds what a build with CUDA prints.
+TEST(Command, InfoPlansForAGpuOrSaysWhatThatNeeds) {
+  const Folder folder;
+  const std::string config = AFFUSE_SOURCE_DIR "/configs/affectnet.json";
+  const Outcome plan = affuse(folder, {"info", config, "--plan-for", "sm90"});
+  if (plan.status == 0) {
+    EXPECT_TRUE(contains(plan.out, "plan for sm90")) << plan.out;
+  } else {
+    EXPECT_TRUE(contains(complaint(plan, 1), "build with cmake --preset cuda"));
+  }
+  EXPECT_TRUE(contains(complaint(affuse(folder, {"info", "--plan-for", "sm90"}), 2),
+                       "needs a configuration"));
+}
+
 TEST(Command, ResultsThatCannotBeWrittenAreAFailure) {
   const Folder folder;
   folder.write("p.csv", "class,p_0,p_1\n0,.5,.5\n");

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -30,18 +31,26 @@ struct Outcome {
   std::string out, err;
 };
 
+/// How a program is started: what comes before affuse on the command line, and variables.
+struct Launch {
+  Arguments launcher;
+  std::vector<std::pair<std::string, std::string>> environment;
+};
+
 /// The program at work in `folder`. stdout goes to `out_file`, by default a file of its own.
 class Program {
  public:
-  Program(const std::string& folder, Arguments arguments, std::string out_file = {})
+  Program(const std::string& folder, Arguments arguments, std::string out_file = {},
+          const Launch& launch = {})
       : out_(std::move(out_file)), err_(next_file(folder, "err")) {
     if (out_.empty()) out_ = next_file(folder, "out");
     arguments.insert(arguments.begin(), AFFUSE_BINARY);
+    arguments.insert(arguments.begin(), launch.launcher.begin(), launch.launcher.end());
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     pid_ = ::fork();
-    if (pid_ == 0) child(folder.c_str(), argv.data());
+    if (pid_ == 0) child(folder.c_str(), argv.data(), launch);
     EXPECT_GT(pid_, 0);
   }
   Program(const Program&) = delete;
@@ -53,6 +62,7 @@ class Program {
   }
 
   void signal(int number) const { ::kill(pid_, number); }
+  pid_t process() const { return pid_; }
 
   /// Polls until `ready` or the program's end; whether `ready` came first.
   bool wait_until(const std::function<bool()>& ready) {
@@ -82,13 +92,14 @@ class Program {
   }
   static bool is_regular(const std::string& path) { return std::filesystem::is_regular_file(path); }
 
-  [[noreturn]] void child(const char* folder, char* const* argv) const {
+  [[noreturn]] void child(const char* folder, char* const* argv, const Launch& launch) const {
     const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT, 0644);
     const int err = ::open(err_.c_str(), O_WRONLY | O_CREAT, 0644);
     const int in = ::open("/dev/null", O_RDONLY);
     ::setenv("OMP_WAIT_POLICY", "passive", 1);  // spinning threads starve each other in ctest -j
+    for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
     const bool ready = ::dup2(in, 0) == 0 && ::dup2(out, 1) == 1 && ::dup2(err, 2) == 2;
-    if (ready && ::chdir(folder) == 0) ::execv(argv[0], argv);
+    if (ready && ::chdir(folder) == 0) ::execvp(argv[0], argv);
     ::_exit(127);
   }
 

@@ -280,5 +280,33 @@ TEST(Loader, RefusesUnusableOptions) {
   refused([](LoaderOptions&) {}, vector<float>(5));
 }
 
+TEST(Loader, ARankGetsItsShareAndAnEmptyOneToo) {
+  const Folder folder;
+  const Manifest manifest = make_set(folder);  // 43 = 3 * 14 + 1
+  LoaderOptions whole = options_of(14, 2);
+  Loader all(manifest, whole);
+  all.start_epoch(1);
+  const vector<Batch> batches = rest_of_epoch(all);
+  for (const std::size_t prefetch : {1u, 3u})
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      LoaderOptions options = options_of(14, 3, prefetch);
+      options.share = {rank, 2};
+      Loader part(manifest, options);
+      for (int again = 0; again < 20; ++again) {
+        part.start_epoch(1);
+        const vector<Batch> shares = rest_of_epoch(part);
+        ASSERT_EQ(shares.size(), batches.size());
+        for (std::size_t b = 0; b < shares.size(); ++b) {
+          const Batch& share = shares[b];
+          EXPECT_EQ(share.n, 7u);
+          EXPECT_EQ(share.all, batches[b].valid);
+          EXPECT_EQ(share.valid, b < 3 ? 7u : 1 - rank);
+          for (std::size_t row = 0; row < share.valid; ++row)
+            EXPECT_EQ(share.indices[row], batches[b].indices[7 * rank + row]);
+        }
+      }
+    }
+}
+
 }  // namespace
 }  // namespace affuse

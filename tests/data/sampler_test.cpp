@@ -80,5 +80,29 @@ TEST(Sampler, DropsAShortLastBatchWhenAsked) {
   EXPECT_THROW(Sampler(1, 0, true, 0, false), ConfigError);
 }
 
+TEST(Sampler, RanksShareEveryBatchEvenlyAndInOrder) {
+  for (const std::size_t ranks : {1u, 2u, 3u, 4u})
+    for (std::size_t n = 1; n < 40; ++n) {
+      Sampler whole(n, 12, true, 5, false);
+      whole.start_epoch(3);
+      for (std::size_t b = 0; b < whole.batches(); ++b) {
+        std::vector<std::uint32_t> joined;
+        for (std::size_t r = 0; r < ranks; ++r) {
+          Sampler part(n, 12, true, 5, false, {r, ranks});
+          part.start_epoch(3);
+          ASSERT_EQ(part.batches(), whole.batches());
+          EXPECT_EQ(part.count(b), whole.batch(b).size());
+          const auto share = part.batch(b);
+          EXPECT_LE(share.size(), 12 / ranks);
+          EXPECT_GE(share.size(), whole.batch(b).size() / ranks);
+          EXPECT_TRUE(r > 0 || !share.empty());
+          joined.insert(joined.end(), share.begin(), share.end());
+        }
+        EXPECT_EQ(joined, std::vector(whole.batch(b).begin(), whole.batch(b).end()));
+      }
+    }
+  EXPECT_THROW(Sampler(20, 10, true, 0, false, {0, 3}), ConfigError);
+}
+
 }  // namespace
 }  // namespace affuse

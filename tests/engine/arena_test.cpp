@@ -69,7 +69,7 @@ TEST(Arena, LifetimesFollowUse) {
   const BufferId outside = p.add("outside", bytes(1 << 20), Life::external);
   p.steps = {step({outside}, {held}), step({in}, {mid}), step({mid}, {out}),
              step({held}, {outside})};
-  const ArenaPlan plan = place(p);
+  const ArenaPlan plan = place(p, 64);
   const auto life = [&](BufferId id) {
     const Placement& x = plan.placements[static_cast<std::size_t>(id)];
     return std::pair(x.first, x.last);

@@ -9,9 +9,10 @@ namespace affuse::parity {
 
 class Rig {
  public:
+  /// `ranks`: those that sum their gradients; null: none.
   Rig(int image, double width, int batch, Precision precision = Precision::fp32,
-      float weight_decay = 0)
-      : model_(make_cpu_backend(0), network(image, width), lower(batch, precision),
+      float weight_decay = 0, std::shared_ptr<Communicator> ranks = nullptr)
+      : model_(backend(std::move(ranks)), network(image, width), lower(batch, precision),
                Adam{0.9f, 0.999f, 1e-8f, weight_decay, false}) {
     const auto settings = loss_settings();
     const auto labels = label_model();
@@ -23,12 +24,14 @@ class Rig {
   Parameters& parameters() { return model_.parameters(); }
   const Parameters& parameters() const { return model_.parameters(); }
 
-  /// One training step; step counts from 1. Returns the losses that it left in the state.
-  const StepState& train(const Batch& batch, int step, double lr) {
+  /// One training step; step counts from 1. `share`: of these valid samples in the ranks' batch.
+  /// Returns the losses that it left in the state.
+  const StepState& train(const Batch& batch, int step, double lr, double share = 1) {
     Plan& plan = model_.plan(Mode::train);
     upload(plan, batch);
     plan.state().step = step;
     plan.state().lr = static_cast<float>(lr);
+    plan.state().share = static_cast<float>(share);
     plan.run();
     return plan.state();
   }
@@ -51,6 +54,11 @@ class Rig {
   int base() const { return base_channels(model_.network().width); }
 
  private:
+  static std::unique_ptr<Backend> backend(std::shared_ptr<Communicator> ranks) {
+    auto cpu = make_cpu_backend(0);
+    if (ranks != nullptr) cpu->join(std::move(ranks));
+    return cpu;
+  }
   static NetworkSpec network(int image, double width) {
     NetworkSpec spec;
     spec.image_size = image;
