@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+TESTS = ("tests_kernels", "tests_program", "tests_cudnn")
 SLOWEST = 15  # steps in the table
 
 
@@ -46,7 +47,7 @@ def collect(logs):
     result = {"date": datetime.date.today().isoformat(), "card": card(), "stages": stages(logs)}
     if (logs / "info.txt").exists():
         result["info"] = (logs / "info.txt").read_text().splitlines()
-    for name in ("tests_gpu", "tests_cudnn"):
+    for name in TESTS:
         if (logs / f"{name}.json").exists():
             result[name] = tests(logs / f"{name}.json")
     for precision in ("fp32", "fp16"):
@@ -56,6 +57,14 @@ def collect(logs):
     if (logs / "bench.json").exists():
         result["bench"] = json.loads((logs / "bench.json").read_text())
     return result
+
+
+def find(node, key):
+    """The first value of that key, however deep."""
+    if isinstance(node, dict) and key in node:
+        return node[key]
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return next((found for found in (find(n, key) for n in inside) if found is not None), None)
 
 
 def bench_table(bench):
@@ -102,11 +111,13 @@ def markdown(result):
         if not stage["ok"]:
             lines += ["", f"{stage['name']} ended with:", ""]
             lines += [f"    {line}" for line in stage["last_lines"]]
-    for name in ("tests_gpu", "tests_cudnn"):
+    for name in TESTS:
         if name in result:
             failures = result[name]["failures"]
             lines += ["", f"{name}: {result[name]['tests']} tests, {len(failures)} failed"
                       + "".join(f"\n- {failure}" for failure in failures)]
+    for precision, measures in result.get("quickstart", {}).items():
+        lines += ["", f"Quick start in {precision}: macro-F1 {find(measures, 'macro_f1'):.3f}"]
     if "bench" in result:
         lines += ["", *bench_table(result["bench"])]
         for precision, runs in result["bench"]["precisions"].items():
