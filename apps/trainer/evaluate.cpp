@@ -33,7 +33,7 @@ Predictions blank(const Manifest& manifest) {
 
 }  // namespace
 
-void upload_batch(Plan& plan, const Batch& batch) {
+void upload_inputs(Plan& plan, const Batch& batch) {
   upload_vector(plan, io::images, batch.images);
   upload_vector(plan, io::augment, batch.augment);
   if (plan.has(io::label)) {
@@ -42,6 +42,10 @@ void upload_batch(Plan& plan, const Batch& batch) {
     upload_vector(plan, io::has_va, batch.has_va);
     upload_vector(plan, io::given, batch.q);
   }
+}
+
+void upload_batch(Plan& plan, const Batch& batch) {
+  upload_inputs(plan, batch);
   plan.state().valid = static_cast<std::int32_t>(batch.valid);
 }
 

@@ -10,7 +10,9 @@
 
 namespace affuse {
 
-/// Copies a batch into a plan's inputs and sets its valid count.
+/// Copies a batch into a plan's inputs; between Plan::start and finish too, for the next run.
+void upload_inputs(Plan& plan, const Batch& batch);
+/// The same, and sets the plan's valid count.
 void upload_batch(Plan& plan, const Batch& batch);
 
 struct Evaluation {

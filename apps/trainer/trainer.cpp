@@ -1,6 +1,7 @@
 #include "apps/trainer/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -60,6 +61,7 @@ Trainer::Trainer(TrainInputs inputs, Model& model, RunFolder& folder, const Trai
                   given_targets(in_.config, in_.val.manifest)),
       steps_per_epoch_(steps_of(in_.config, train_loader_)),
       schedule_(in_.config, steps_per_epoch_),
+      scaled_(in_.config.train.precision == Config::Train::Precision::fp16),
       config_text_(print_config(in_.config)) {
   state_.ranks = in_.ranks->size();
   check_warmup(in_.config, steps_per_epoch_);
@@ -103,11 +105,13 @@ std::optional<TrainOutcome> Trainer::train_epoch(const TrainEvents& events) {
   epoch_images_ = 0;
   std::int64_t images_at_log = 0;
   const auto total = static_cast<std::int64_t>(noisy_train_.samples.size());
-  Batch batch;
   train_loader_.start_epoch(static_cast<std::uint32_t>(state_.epoch),
                             static_cast<std::size_t>(state_.batch));
-  while (state_.batch < steps_per_epoch_ && train_loader_.next(batch)) {
-    train_step(batch);
+  Batch batch, next;
+  bool more = state_.batch < steps_per_epoch_ && train_loader_.next(batch);
+  if (more) upload_inputs(model_.plan(Mode::train), batch);
+  while (more) {
+    more = train_step(batch, next);
     epoch_images_ += static_cast<std::int64_t>(batch.all);
     if (state_.step % in_.config.train.log_every == 0) {
       const double span = std::max(1e-9, seconds_since(last_log));
@@ -120,31 +124,48 @@ std::optional<TrainOutcome> Trainer::train_epoch(const TrainEvents& events) {
           state_.epoch + 1, state_.epoch_samples, total,
           state_.epoch_loss / static_cast<double>(std::max<std::int64_t>(1, state_.epoch_samples)));
     if (auto stop = must_stop(events)) return stop;
+    std::swap(batch, next);
   }
   epoch_seconds_ = seconds_since(begin);
   return {};
 }
 
-void Trainer::train_step(const Batch& batch) {
+// Trains on `batch`, which is uploaded already, and meanwhile fetches and uploads the next; false
+// where there is none.
+bool Trainer::train_step(const Batch& batch, Batch& next) {
   Plan& plan = model_.plan(Mode::train);
-  upload_batch(plan, batch);
   StepState& s = plan.state();
   // A share without samples computes with a blank one that does not count.
-  s.valid = std::max(s.valid, 1);
+  s.valid = std::max(static_cast<std::int32_t>(batch.valid), 1);
+  s.loss_scale = scaled_ ? state_.loss_scale.value : 1;
   s.share = static_cast<float>(static_cast<double>(batch.valid) / static_cast<double>(batch.all));
   s.lr = static_cast<float>(schedule_.rate(state_.step));
   s.step = state_.step + 1 - state_.skipped;  // Adam counts the updates that were made
   s.epoch = state_.epoch;
-  plan.run();
+  plan.start();
+  const bool more = state_.batch + 1 < steps_per_epoch_ && train_loader_.next(next);
+  if (more) upload_inputs(plan, next);
+  plan.finish();
   check_loss(batch);
   ++state_.step;
   ++state_.batch;
+  return more;
+}
+
+// fp16's scaled gradients overflow now and then: the step is left out and the scale halves.
+bool Trainer::adapt_loss_scale() {
+  const StepState& s = model_.plan(Mode::train).state();
+  if (!scaled_) return false;
+  const bool overflow = s.found_inf != 0 && std::isfinite(s.loss);
+  if (s.found_inf == 0 || overflow) state_.loss_scale.update(overflow);
+  if (overflow) ++state_.skipped;
+  return overflow;
 }
 
 // Adds a finite loss to the epoch's; one that is not stops the run or is counted.
 void Trainer::check_loss(const Batch& batch) {
   const StepState& s = model_.plan(Mode::train).state();
-  if (s.found_inf == 0) {
+  if (adapt_loss_scale() || s.found_inf == 0) {
     state_.epoch_loss += s.loss * static_cast<double>(batch.all);
     state_.epoch_samples += static_cast<std::int64_t>(batch.all);
     return;

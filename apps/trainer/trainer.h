@@ -62,7 +62,8 @@ class Trainer {
   // trainer.cpp
   std::optional<TrainOutcome> train_epoch(const TrainEvents& events);
   std::optional<TrainOutcome> must_stop(const TrainEvents& events) const;
-  void train_step(const Batch& batch);
+  bool train_step(const Batch& batch, Batch& next);
+  bool adapt_loss_scale();
   void check_loss(const Batch& batch);
   void end_epoch(const TrainEvents& events);
   void update_average();
@@ -87,6 +88,7 @@ class Trainer {
   Loader train_loader_, val_loader_;
   std::int64_t steps_per_epoch_;
   Schedule schedule_;
+  const bool scaled_;  ///< fp16: the loss is scaled
   std::string config_text_;
   std::unique_ptr<CsvLog> steps_log_, metrics_log_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

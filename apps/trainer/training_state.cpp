@@ -50,6 +50,8 @@ Checkpoint make_checkpoint(const Model& model, const TrainingState& state, const
       {"step", state.step},
       {"averaged", state.averaged},
       {"skipped", state.skipped},
+      {"loss_scale", state.loss_scale.value},
+      {"good_steps", state.loss_scale.good_steps},
       {"best", state.best},
       {"best_epoch", state.best_epoch},
       {"epoch_loss", state.epoch_loss},
@@ -68,6 +70,8 @@ CheckpointInfo read_checkpoint_info(const Checkpoint& checkpoint, const std::str
     s.at("step").get_to(info.state.step);
     s.at("averaged").get_to(info.state.averaged);
     s.at("skipped").get_to(info.state.skipped);
+    s.at("loss_scale").get_to(info.state.loss_scale.value);
+    s.at("good_steps").get_to(info.state.loss_scale.good_steps);
     s.at("best").get_to(info.state.best);
     s.at("best_epoch").get_to(info.state.best_epoch);
     s.at("epoch_loss").get_to(info.state.epoch_loss);

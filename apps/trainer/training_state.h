@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "apps/trainer/loss_scale.h"
 #include "apps/trainer/model_io.h"
 #include "layers/model.h"
 #include "weights/checkpoint.h"
@@ -17,7 +18,8 @@ struct TrainingState {
   std::int64_t batch = 0;     ///< batches done in the current epoch
   std::int64_t step = 0;      ///< optimiser steps done
   std::int64_t averaged = 0;  ///< models in the SWA average
-  std::int64_t skipped = 0;   ///< steps left out because of a non-finite loss
+  std::int64_t skipped = 0;   ///< steps left out because of a non-finite loss or gradient
+  LossScale loss_scale;       ///< of fp16
   double best = -1e300;       ///< best validation score so far (higher is better)
   int best_epoch = 0;         ///< from 1; 0: none yet
   double epoch_loss = 0;      ///< sums of the current epoch, for train_loss

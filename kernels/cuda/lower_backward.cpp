@@ -26,17 +26,21 @@ std::pair<BufferId, BufferId> arrivals(const std::vector<BufferId>& sources,
 }  // namespace
 
 void Lowering::backward() {
+  if (ranks_->size() > 1) slices_.emplace(layout_);
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_backward(*g);
       weights_backward(*g);
+      reduce(*g);
       if (g->conv->x != image_) data_backward(*g);  // nothing needs the image's gradient
       continue;
     }
     std::visit(overload{[&](const Linear& op) { linear_backward(g->name, op); },
                         [&](const GlobalAvgPool& op) { pool_backward(op); }, [](const auto&) {}},
                *g->lone);
+    reduce(*g);
   }
+  finish_sums();
   for (const Group& g : groups_)
     if (g.lone != nullptr)
       if (const auto* adam = std::get_if<affuse::Adam>(g.lone)) update(*adam);

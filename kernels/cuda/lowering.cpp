@@ -8,12 +8,14 @@
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 
 Lowering::Lowering(Vendor& vendor, const Graph& graph, const LowerSpec& spec,
-                   const ParameterLayout& layout, const EngineChoices* recorded)
+                   const ParameterLayout& layout, const EngineChoices* recorded,
+                   std::shared_ptr<Communicator> ranks)
     : vendor_(vendor),
       graph_(graph),
       spec_(spec),
       layout_(layout),
       recorded_(recorded),
+      ranks_(std::move(ranks)),
       type_(activation_type(spec.precision)),
       groups_(fuse(graph)) {
   program_.name = name_of(spec.mode);

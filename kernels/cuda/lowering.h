@@ -3,6 +3,8 @@
 // in tests.
 #pragma once
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "kernels/cuda/maps.h"
 #include "kernels/cuda/vendor.h"
 #include "kernels/fusion.h"
+#include "kernels/gradient_slices.h"
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 
@@ -36,7 +39,7 @@ struct NormPlaces {
 class Lowering {
  public:
   Lowering(Vendor& vendor, const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
-           const EngineChoices* recorded);
+           const EngineChoices* recorded, std::shared_ptr<Communicator> ranks);
 
   Program take();
 
@@ -82,6 +85,11 @@ class Lowering {
   void pool_backward(const GlobalAvgPool& op);
   void linear_backward(const std::string& name, const Linear& op);
 
+  // lower_reduce.cpp
+  void reduce(const Group& group);
+  void start_sums(bool all);
+  void finish_sums();
+
   // lower_update.cpp
   void loss(const affuse::AffectLoss& op);
   void update(const affuse::Adam& op);
@@ -92,7 +100,10 @@ class Lowering {
   const LowerSpec spec_;
   const ParameterLayout& layout_;
   const EngineChoices* recorded_;
-  const DType type_;  ///< of activations
+  const std::shared_ptr<Communicator> ranks_;
+  std::optional<GradientSlices> slices_;  ///< with several ranks
+  int sums_ = 0;                          ///< slices so far
+  const DType type_;                      ///< of activations
   std::vector<Group> groups_;
   Program program_;
   ValueId image_ = -1;  ///< what Augment gives

@@ -35,7 +35,7 @@ class LoweringBackend : public Backend {
 
   Program lower(const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
                 const EngineChoices* recorded) override {
-    return Lowering(*vendor_, graph, spec, layout, recorded).take();
+    return Lowering(*vendor_, graph, spec, layout, recorded, ranks()).take();
   }
 
  private:

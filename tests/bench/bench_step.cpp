@@ -7,6 +7,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -135,7 +136,7 @@ class Bench {
       : precision_(precision),
         copied_(copy_rate()),
         used_before_(used_memory()),
-        model_(make_backend(), network(size), lower_spec(precision, batch),
+        model_(std::move(backend_), network(size), lower_spec(precision, batch),
                Adam{.9f, .999f, 1e-8f, 0, false}),
         plan_(model_.plan(Mode::train)),
         batch_(make_batch(batch, size)) {
@@ -263,9 +264,10 @@ class Bench {
   }
 
   Precision precision_;
+  ResidentBackend* resident_ = nullptr;  // the model's own
+  std::unique_ptr<Backend> backend_ = make_backend();
   double copied_;
   std::size_t used_before_;
-  ResidentBackend* resident_ = nullptr;  // the model's own
   Model model_;
   Plan& plan_;
   Batch batch_;
