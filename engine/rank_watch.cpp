@@ -13,6 +13,8 @@ using std::chrono::milliseconds;
 
 constexpr char kAlive = '.', kBye = 'B', kFailed = 'F', kLost = 'L';
 constexpr milliseconds kGlance{50};  // how soon the thread sees that it is to stop
+// What another rank failed at, this one often fails at, too: it says so itself if given the time.
+constexpr milliseconds kGrace{4000};
 
 }  // namespace
 
@@ -38,7 +40,7 @@ void RankWatch::part(char word) {
 
 std::string RankWatch::verdict() {
   std::unique_lock lock(mutex_);
-  lost_.wait_for(lock, std::chrono::seconds(2), [this] { return !line_.empty(); });
+  lost_.wait_for(lock, kGrace + std::chrono::seconds(2), [this] { return !line_.empty(); });
   return line_;
 }
 
@@ -77,7 +79,9 @@ bool RankWatch::hear(const Peer& peer) {
   if (!peer.socket.receive(&message, sizeof message)) {
     lose(peer.rank, "ended");
   } else if (message.kind == kFailed) {
-    lose(peer.rank, "failed");
+    const Clock::time_point end = Clock::now() + kGrace;
+    while (!stopping_ && Clock::now() < end) std::this_thread::sleep_for(kGlance);
+    if (!stopping_) lose(peer.rank, "failed");
   } else if (message.kind == kLost) {
     lose(message.rank, "ended");
   }

@@ -234,7 +234,7 @@ void add_optimizer(Rows& t) {
 void add_train(Rows& t) {
   constexpr auto T = &C::train;
   t.key<T, &C::Train::epochs>("train.epochs", from(1, 100000), "Passes over the training set.");
-  t.key<T, &C::Train::batch_size>("train.batch_size", from(1, 65536),
+  t.key<T, &C::Train::batch_size>("train.batch_size", from(1, 65535),
                                   "Images a step, over all devices together.");
   t.key<T, &C::Train::precision>("train.precision", any(),
                                  "Arithmetic of the network; parameters and losses stay fp32. tf32 "

@@ -1,5 +1,8 @@
 #include "apps/trainer/setup.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "apps/trainer/model_io.h"
@@ -29,6 +32,14 @@ std::unique_ptr<Backend> announce(std::unique_ptr<Backend> backend) {
   return backend;
 }
 
+/// srun may show each rank one GPU alone, which is then device 0 whatever the rank.
+int device_of(const Ranks& ranks) {
+  const char* shown = std::getenv("CUDA_VISIBLE_DEVICES");
+  return shown != nullptr && std::string_view(shown).find(',') == std::string_view::npos
+             ? 0
+             : ranks.local_rank;
+}
+
 /// Null where train.device does without it.
 std::unique_ptr<Backend> try_cuda(const Config::Train& train, int device) {
   if (train.device == Config::Train::Device::cpu) return nullptr;
@@ -50,7 +61,7 @@ std::unique_ptr<Backend> open_backend(const Config& config) {
 std::unique_ptr<Backend> open_backend(const Config& config,
                                       const std::shared_ptr<RankGroup>& group) {
   const Config::Train& t = config.train;
-  const int device = group->ranks().local_rank;
+  const int device = device_of(group->ranks());
   std::unique_ptr<Backend> backend = try_cuda(t, device);
   // A rank without a GPU would leave the others waiting in NCCL.
   double missing = backend == nullptr ? 1 : 0;

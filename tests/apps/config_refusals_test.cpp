@@ -117,7 +117,7 @@ const std::vector<Refusal> kRefusals = {
     {"BelowRange", given(R"("train": {"epochs": 0})"),
      "3: train.epochs: 0 is out of range; give an integer from 1 to 100000"},
     {"NegativeInteger", given(R"("train": {"batch_size": -1})"),
-     "3: train.batch_size: -1 is out of range; give an integer from 1 to 65536"},
+     "3: train.batch_size: -1 is out of range; give an integer from 1 to 65535"},
     {"NegativeSeed", given(R"("train": {"seed": -1})"),
      "3: train.seed: -1 is out of range; give an integer from 0 to 9007199254740991"},
     {"AboveRange", given(R"("noise": {"rate": 1.5})"),
@@ -246,7 +246,7 @@ TEST(ConfigRefusals, LongThingsAreCut) {
 TEST(ConfigRefusals, WhatStandsAtTheEdgeIsAccepted) {
   const Config c = parse_config(
       given(R"("noise": {"rate": 1}, "fusion": {"alpha": 0}, "optimizer": {"beta1": 0, "lr": 10},
-               "train": {"seed": 9007199254740991, "epochs": 1, "batch_size": 65536},
+               "train": {"seed": 9007199254740991, "epochs": 1, "batch_size": 65535},
                "label_model": {"trim": 1e-300}, "augment": {"scale": [1, 1]})"),
       "a.json");
   EXPECT_EQ(c.train.seed, 9007199254740991u);

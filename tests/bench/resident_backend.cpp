@@ -85,7 +85,8 @@ std::vector<std::vector<float>> ResidentBackend::stop_apart() {
 
 void ResidentBackend::run_apart(const Program& program, const Frame& frame) {
   const cudaStream_t stream = apart_->stream.get();
-  check(cudaMemcpy(apart_->state.data(), frame.state, sizeof(StepState), cudaMemcpyHostToDevice),
+  check(cudaMemcpyAsync(apart_->state.data(), frame.state, sizeof(StepState),
+                        cudaMemcpyHostToDevice, stream),
         "copying the step's state");
   Frame device = frame;
   device.state = static_cast<StepState*>(apart_->state.data());

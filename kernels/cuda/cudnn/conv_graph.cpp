@@ -89,7 +89,7 @@ Names names_of(ConvKind kind) {
 
 }  // namespace
 
-Descriptor conv_graph(const ConvProblem& p) {
+Descriptor conv_graph(const ConvProblem& p, cudnnHandle_t handle) {
   const Names names = names_of(p.kind);
   const Descriptor x = tensor(uid::x, p.type, p.n, p.in, p.h, p.w);
   const Descriptor w = tensor(uid::w, p.type, p.out, p.in, p.kernel, p.kernel);
@@ -104,7 +104,9 @@ Descriptor conv_graph(const ConvProblem& p) {
       .set(names.beta, 0.0f)
       .finalize();
   Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation).finalize();
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  if (handle != nullptr) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  graph.finalize();
   return graph;
 }
 

@@ -17,7 +17,7 @@ inline constexpr std::int64_t kConvAlignment = 16;
 
 /// The finalised graph of one convolution (or its gradient by data or weights): NHWC maps, KRSC
 /// weights, products summed in fp32; the result overwrites. Throws DeviceError for a type that
-/// convolutions do not come in.
-Descriptor conv_graph(const ConvProblem& problem);
+/// convolutions do not come in. `handle`: of the GPU, or nullptr for a described one.
+Descriptor conv_graph(const ConvProblem& problem, cudnnHandle_t handle);
 
 }  // namespace affuse::AFFUSE_CUDA_NAMESPACE

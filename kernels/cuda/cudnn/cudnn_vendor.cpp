@@ -49,7 +49,7 @@ class CudnnVendor : public Vendor {
  public:
   explicit CudnnVendor(int device)
       : device_(made_current(device)),
-        target_{handle_properties(handle_->get()), architecture_of(device)} {}
+        target_{std::nullopt, architecture_of(device), handle_->get()} {}
 
   std::shared_ptr<const Convolution> convolution(const std::string& unit,
                                                  const ConvProblem& problem,

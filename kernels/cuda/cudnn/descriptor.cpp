@@ -115,10 +115,4 @@ Descriptor described_properties(const std::string& json) {
   return out;
 }
 
-Descriptor handle_properties(cudnnHandle_t handle) {
-  Descriptor out(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  out.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle).finalize();
-  return out;
-}
-
 }  // namespace affuse::AFFUSE_CUDA_NAMESPACE

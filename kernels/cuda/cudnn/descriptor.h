@@ -59,8 +59,7 @@ class Descriptor {
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
 
-/// The properties of a GPU: from JSON, or of the one that `handle` drives.
+/// The properties of a GPU from JSON.
 Descriptor described_properties(const std::string& json);
-Descriptor handle_properties(cudnnHandle_t handle);
 
 }  // namespace affuse::AFFUSE_CUDA_NAMESPACE

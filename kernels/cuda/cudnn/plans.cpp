@@ -121,7 +121,7 @@ void Search::refuse_missing_types() const {
 
 void Search::describe() {
   try {
-    graph_ = std::make_shared<const Descriptor>(conv_graph(request_.problem));
+    graph_ = std::make_shared<const Descriptor>(conv_graph(request_.problem, target_.handle));
   } catch (const DeviceError& error) {
     throw DeviceError(fmt::format("{} on sm_{}: {}", place(), target_.architecture, error.what()));
   }
@@ -131,9 +131,9 @@ std::vector<Descriptor> Search::proposals(cudnnBackendHeurMode_t mode) {
   try {
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, *graph_)
-        .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode)
-        .set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, target_.properties)
-        .finalize();
+        .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    if (target_.properties) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *target_.properties);
+    heuristics.finalize();
     return heuristics.descriptors(
         CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
         heuristics.count(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR));
@@ -157,9 +157,9 @@ void Search::consider(Descriptor config) {
 
 void Search::build(Descriptor config, const std::string& name) {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, target_.properties)
-      .finalize();
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (target_.properties) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target_.properties);
+  plan.finalize();
   const auto bytes =
       static_cast<std::size_t>(plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE));
   smallest_ = std::min(smallest_, bytes);

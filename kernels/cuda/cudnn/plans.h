@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,11 @@
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 
-/// The GPU that plans are made for; it need not be there.
+/// The GPU that plans are made for: a described one, or the one that a handle drives.
 struct PlanTarget {
-  Descriptor properties;
-  int architecture;  ///< 90: compute capability 9.0
+  std::optional<Descriptor> properties;  ///< described, or none
+  int architecture;                      ///< 90: compute capability 9.0
+  cudnnHandle_t handle = nullptr;        ///< where there are no properties
 };
 
 struct PlanRequest {

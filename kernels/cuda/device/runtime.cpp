@@ -39,6 +39,8 @@ DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(std::max<std::size_t>(byt
   }
   data_.reset(p);
   check(cudaMemset(p, 0, bytes_), "clearing device memory");
+  // Streams that do not block do not wait for it: an upload would come first and be cleared.
+  check(cudaStreamSynchronize(nullptr), "clearing device memory");
 }
 
 PinnedMemory::PinnedMemory(std::size_t bytes) : bytes_(std::max<std::size_t>(bytes, 1)) {
