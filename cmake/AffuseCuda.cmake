@@ -19,6 +19,10 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
     list(APPEND AFFUSE_CUDA_MISSING "the CUDA toolkit >= 12 (nvcc; set CMAKE_CUDA_COMPILER)")
   endif()
 endif()
+# CMake 3.25 marks this library as deprecated without asking whether it is there; CUDA 13 has none.
+if(NOT TARGET CUDA::nvToolsExt)
+  add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
+endif()
 find_package(CUDAToolkit 12 QUIET)
 
 # The folders where pip puts NVIDIA's libraries, if Python has any.
