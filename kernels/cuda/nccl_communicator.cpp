@@ -100,6 +100,7 @@ std::shared_ptr<Communicator> make_cuda_communicator(std::shared_ptr<RankGroup> 
 
 #else
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the build with CUDA keeps it
 std::shared_ptr<Communicator> make_cuda_communicator(std::shared_ptr<RankGroup> /*group*/,
                                                      int /*device*/) {
   throw DeviceError("this build has no NCCL; use train.device=cpu or auto");
