@@ -1,5 +1,6 @@
 // A training step as data: buffers, and steps that say what they read and write.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -38,6 +39,18 @@ struct Frame {
   T* at(BufferId id) const {
     return static_cast<T*>(address[static_cast<std::size_t>(id)]);
   }
+};
+
+/// A place in a buffer.
+struct Place {
+  BufferId buffer = -1;
+  std::size_t offset = 0;  ///< bytes
+
+  template <class T>
+  T* at(const Frame& f) const {
+    return reinterpret_cast<T*>(f.at<std::byte>(buffer) + offset);
+  }
+  float* floats(const Frame& f) const { return at<float>(f); }
 };
 
 /// One computation. It allocates nothing; everything it touches is named here.

@@ -6,11 +6,11 @@
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/stem.h"
 #include "kernels/cpu/typed.h"
+#include "kernels/math/step_sums.h"
 
 namespace affuse::cpu {
 
 void Lowering::backward() {
-  if (ranks_->size() > 1) slices_.emplace(layout_);
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_act_backward(*g);
@@ -23,15 +23,10 @@ void Lowering::backward() {
                *g->lone);
     reduce(*g);
   }
-  finish_sums();
+  if (ranks_->size() > 1) finish_sums();
   for (const Group& g : groups_)
     if (g.lone != nullptr)
       if (const auto* adam = std::get_if<Adam>(g.lone)) update(*adam);
-}
-
-Place Lowering::parameter_gradient(ParamId id) {
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  return Place{external(external::gradients), slot.offset * sizeof(float)};
 }
 
 void Lowering::norm_act_backward(const Group& group) {
@@ -187,6 +182,19 @@ void Lowering::update(const Adam& op) {
     adam({f.at<float>(weights), f.at<const float>(gradients), f.at<float>(m), f.at<float>(v),
           copy >= 0 ? f.at<Bf16>(copy) : nullptr},
          0, count, factors);
+  };
+  emit(std::move(step));
+}
+
+// Waits for the slices and makes the losses and found_inf those of the global batch.
+void Lowering::finish_sums() {
+  Step step = last_sum();
+  step.run = [ranks = ranks_](const Frame& f) {
+    ranks->finish_sums(f.stream);
+    double sums[math::kStepSums];
+    math::pack_step_sums(*f.state, sums);
+    ranks->sum(sums, math::kStepSums, f.stream);
+    math::unpack_step_sums(sums, *f.state);
   };
   emit(std::move(step));
 }

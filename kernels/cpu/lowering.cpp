@@ -24,17 +24,9 @@ DType stored_type(Precision precision) {
 Lowering::Lowering(const OneDnn& dnn, const Graph& graph, const LowerSpec& spec,
                    const ParameterLayout& layout, const WeightDescs& weights,
                    const EngineChoices* recorded, std::shared_ptr<Communicator> ranks)
-    : dnn_(dnn),
-      graph_(graph),
-      spec_(spec),
-      layout_(layout),
-      weights_(weights),
-      recorded_(recorded),
-      ranks_(std::move(ranks)),
-      type_(stored_type(spec.precision)),
-      groups_(fuse(graph)) {
-  program_.name = name_of(spec.mode);
-}
+    : LoweringBase(graph, spec, layout, recorded, std::move(ranks), stored_type(spec.precision)),
+      dnn_(dnn),
+      weights_(weights) {}
 
 Program Lowering::take() {
   switch (spec_.mode) {
@@ -61,53 +53,14 @@ TensorDesc Lowering::maps(const Shape& sample) const {
   return TensorDesc::dense(sample.batched(spec_.batch), type_, layout);
 }
 
-BufferId Lowering::value(ValueId id) {
-  const auto [it, fresh] = values_.try_emplace(id, -1);
-  if (!fresh) return it->second;
-  // Features and heads are small, and their readers stand outside the program.
-  const Value& v = graph_.at(id);
-  const Life life = v.shape.rank() == 1 ? Life::output : Life::transient;
-  return it->second = program_.add(v.name, maps(v.shape), life);
-}
-
 BufferId Lowering::gradient(ValueId id) {
   const auto [it, fresh] = gradients_.try_emplace(id, -1);
   if (fresh) it->second = program_.add("d " + graph_.at(id).name, maps(graph_.at(id).shape));
   return it->second;
 }
 
-BufferId Lowering::input(const char* name, Shape shape, DType type) {
-  return program_.add(name, TensorDesc::dense(shape, type), Life::input);
-}
-
-BufferId Lowering::output(const char* name, Shape shape, DType type) {
-  return program_.add(name, TensorDesc::dense(shape, type), Life::output);
-}
-
-BufferId Lowering::external(const char* name) {
-  const auto [it, fresh] = named_.try_emplace(name, -1);
-  if (fresh) it->second = program_.add(name, TensorDesc{}, Life::external);
-  return it->second;
-}
-
 BufferId Lowering::channels(const std::string& name, int count, Life life) {
   return program_.add(name, TensorDesc::dense({count}, DType::f32), life);
-}
-
-Place Lowering::parameter(ParamId id) {
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  return Place{external(slot.running ? external::running : external::weights),
-               slot.offset * sizeof(float)};
-}
-
-// Where the step reads a convolution's weights: fp32, or the 16-bit copy. Only training keeps the
-// copy between steps; statistics rounds its own when the weights change.
-Place Lowering::conv_weight(ParamId id) {
-  if (type_ == DType::f32) return parameter(id);
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  const BufferId copy =
-      spec_.mode == Mode::train ? external(external::weights16) : named_.at("rounded weights");
-  return Place{copy, slot.offset * sizeof(Bf16)};
 }
 
 ConvProblem Lowering::problem(const Conv& conv) const {
@@ -152,28 +105,10 @@ const dnnl::memory::desc& Lowering::weight_desc(const Conv& conv) const {
   return weights_[static_cast<std::size_t>(conv.weight)];
 }
 
-const std::string* Lowering::recorded(const std::string& step) const {
-  if (recorded_ == nullptr) return nullptr;
-  const auto it = recorded_->find(program_.name + "/" + step);
-  return it == recorded_->end() ? nullptr : &it->second;
-}
-
-double Lowering::bytes_of(std::initializer_list<ParamId> ids) const {
-  double total = 0;
-  for (const ParamId id : ids)
-    total += static_cast<double>(layout_.slots[static_cast<std::size_t>(id)].count) * sizeof(float);
-  return total;
-}
-
 bool Lowering::writes_gradient(Step& step, ValueId id) {
   const bool accumulate = std::exchange(written_[id], true);
   (accumulate ? step.accumulates : step.writes).push_back(gradient(id));
   return accumulate;
-}
-
-void Lowering::emit(Step step) {
-  if (step.engine.empty()) step.engine = "own";
-  program_.steps.push_back(std::move(step));
 }
 
 }  // namespace affuse::cpu

@@ -2,19 +2,16 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <dnnl.hpp>
 
-#include "kernels/backend.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/layout.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/maps.h"
-#include "kernels/fusion.h"
-#include "kernels/gradient_slices.h"
+#include "kernels/lowering_base.h"
 
 namespace affuse::cpu {
 
@@ -27,7 +24,7 @@ struct NormPlaces {
 Activation activation_of(const Linear& op);
 
 /// One lowering. The forward half serves training and statistics; evaluation folds batch norm.
-class Lowering {
+class Lowering : private LoweringBase {
  public:
   Lowering(const OneDnn& dnn, const Graph& graph, const LowerSpec& spec,
            const ParameterLayout& layout, const WeightDescs& weights, const EngineChoices* recorded,
@@ -37,25 +34,16 @@ class Lowering {
 
  private:
   // lowering.cpp: buffers and common parts
-  BufferId value(ValueId id);
+  TensorDesc maps(const Shape& sample) const override;
   BufferId gradient(ValueId id);
-  BufferId input(const char* name, Shape shape, DType type);
-  BufferId output(const char* name, Shape shape, DType type);
-  BufferId external(const char* name);
   BufferId channels(const std::string& name, int count, Life life = Life::transient);
-  Place parameter(ParamId id);
-  Place conv_weight(ParamId id);
-  TensorDesc maps(const Shape& sample) const;
   ConvProblem problem(const Conv& conv) const;
   Maps maps_of(ValueId id) const;
   PoolMaps pool_maps(const MaxPool& op) const;
   NormPlaces norm_places(const Group& group);
   const dnnl::memory::desc& weight_desc(const Conv& conv) const;
-  const std::string* recorded(const std::string& step) const;
-  double bytes_of(std::initializer_list<ParamId> ids) const;
   /// The accumulate list if the gradient has been written before, else the write list.
   bool writes_gradient(Step& step, ValueId id);
-  void emit(Step step);
 
   // lower_forward.cpp
   void forward();
@@ -81,35 +69,18 @@ class Lowering {
 
   // lower_backward.cpp
   void backward();
-  Place parameter_gradient(ParamId id);
   void norm_act_backward(const Group& group);
   void stem_backward(const Group& group);
   void conv_backward(const Group& group);
   void pool_backward(const GlobalAvgPool& op);
   void linear_backward(const std::string& name, const Linear& op);
   void update(const Adam& op);
+  void finish_sums();
   void average();
 
-  // lower_reduce.cpp
-  void reduce(const Group& group);
-  void start_sums(bool all);
-  void finish_sums();
-
   const OneDnn& dnn_;
-  const Graph& graph_;
-  const LowerSpec spec_;
-  const ParameterLayout& layout_;
   const WeightDescs& weights_;
-  const EngineChoices* recorded_;
-  const std::shared_ptr<Communicator> ranks_;
-  std::optional<GradientSlices> slices_;  ///< with several ranks
-  int sums_ = 0;                          ///< slices so far
-  const DType type_;                      ///< of activations
-  std::vector<Group> groups_;
-  Program program_;
-  ValueId image_ = -1;  ///< what Augment gives
-  std::map<ValueId, BufferId> values_, gradients_;
-  std::map<std::string, BufferId> named_;
+  std::map<ValueId, BufferId> gradients_;
   std::map<const affuse::BatchNorm*, NormPlaces> norms_;
   std::map<ValueId, BufferId> pool_index_;
   std::map<ValueId, bool> written_;

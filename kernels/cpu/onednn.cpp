@@ -63,8 +63,8 @@ struct CallBuilder::Conversion {
   memory source, target;
 
   void run(const Frame& frame, dnnl::stream& stream) {
-    auto* a = from.in(frame);
-    auto* b = to.in(frame);
+    auto* a = from.at<std::byte>(frame);
+    auto* b = to.at<std::byte>(frame);
     const auto* wide = reinterpret_cast<const float*>(a);
     switch (kind) {
       case Kind::widen:
@@ -95,7 +95,7 @@ struct CallBuilder::Call {
   void run(const Frame& frame) {
     for (Conversion& c : before) c.run(frame, stream);
     for (std::size_t i = 0; i < places.size(); ++i)
-      memories[i].set_data_handle(places[i].in(frame));
+      memories[i].set_data_handle(places[i].at<std::byte>(frame));
     // The C call: the C++ one would build a hash map each time.
     const dnnl_status_t status = dnnl_primitive_execute(primitive.get(), stream.get(),
                                                         static_cast<int>(args.size()), args.data());

@@ -31,15 +31,6 @@ dnnl::memory::data_type data_type(DType t);
 /// Activations [n, c, h, w] in the channel-blocked layout, or nchw for 3 channels.
 dnnl::memory::desc maps_desc(int n, int c, int h, int w, int block, dnnl::memory::data_type type);
 
-/// A place in a program's buffer, in bytes.
-struct Place {
-  BufferId buffer = -1;
-  std::size_t offset = 0;
-
-  std::byte* in(const Frame& frame) const { return frame.at<std::byte>(buffer) + offset; }
-  float* floats(const Frame& frame) const { return reinterpret_cast<float*>(in(frame)); }
-};
-
 /// Builds a step's run() around one primitive. Where a buffer's type or layout is not the
 /// primitive's, the value passes through scratch on the way in or out.
 class CallBuilder {

@@ -4,25 +4,9 @@
 #include <cstddef>
 #include <type_traits>
 
-#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/pack.h"
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
-
-/// N elements read or written as one access; their address is a multiple of its size.
-template <class T, int N>
-struct alignas(N * sizeof(T)) Group {
-  T value[N];
-};
-
-/// Group number `i` of an array.
-template <int N, class T>
-__device__ __forceinline__ Group<T, N> load_group(const T* array, std::size_t i) {
-  return reinterpret_cast<const Group<T, N>*>(array)[i];
-}
-template <class T, int N>
-__device__ __forceinline__ void store_group(T* array, std::size_t i, const Group<T, N>& group) {
-  reinterpret_cast<Group<T, N>*>(array)[i] = group;
-}
 
 inline constexpr unsigned kFlatThreads = 256;
 /// Several waves of the largest GPU: enough for it, and what a thread does first (Adam's factors)

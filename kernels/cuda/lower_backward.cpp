@@ -26,7 +26,6 @@ std::pair<BufferId, BufferId> arrivals(const std::vector<BufferId>& sources,
 }  // namespace
 
 void Lowering::backward() {
-  if (ranks_->size() > 1) slices_.emplace(layout_);
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_backward(*g);
@@ -40,7 +39,7 @@ void Lowering::backward() {
                *g->lone);
     reduce(*g);
   }
-  finish_sums();
+  if (ranks_->size() > 1) finish_sums();
   for (const Group& g : groups_)
     if (g.lone != nullptr)
       if (const auto* adam = std::get_if<affuse::Adam>(g.lone)) update(*adam);
@@ -184,13 +183,11 @@ void Lowering::weights_backward(const Group& group) {
   wide.writes = {gradient.buffer};
   wide.parameter_bytes = bytes_of({conv.weight});
   const std::size_t count = slot.count;
-  const auto run = [=](auto* tag) {
+  wide.run = typed16(type_, [=](auto* tag) {
     using T = Pointee<decltype(tag)>;
-    return std::function<void(const Frame&)>(
-        [=](const Frame& f) { widen(dw.at<const T>(f), gradient.at<float>(f), count, f.stream); });
-  };
-  wide.run =
-      type_ == DType::bf16 ? run(static_cast<Bf16*>(nullptr)) : run(static_cast<Half*>(nullptr));
+    return
+        [=](const Frame& f) { widen(dw.at<const T>(f), gradient.at<float>(f), count, f.stream); };
+  });
   emit(std::move(wide));
 }
 

@@ -57,14 +57,11 @@ void Lowering::round_weights() {
   step.reads = {weights};
   step.writes = {copy};
   step.parameter_bytes = 4.0 * static_cast<double>(count);
-  const auto run = [=](auto* tag) {
+  step.run = typed16(type_, [=](auto* tag) {
     using T = Pointee<decltype(tag)>;
-    return std::function<void(const Frame&)>([=](const Frame& f) {
-      narrow(f.at<const float>(weights), f.at<T>(copy), count, f.stream);
-    });
-  };
-  step.run =
-      type_ == DType::bf16 ? run(static_cast<Bf16*>(nullptr)) : run(static_cast<Half*>(nullptr));
+    return
+        [=](const Frame& f) { narrow(f.at<const float>(weights), f.at<T>(copy), count, f.stream); };
+  });
   emit(std::move(step));
 }
 
@@ -104,12 +101,7 @@ void Lowering::augment(const Augment& op) {
 
 std::shared_ptr<const Convolution> Lowering::convolution(Step& step, const ConvProblem& problem,
                                                          BufferId& workspace) {
-  const std::string* recorded = nullptr;
-  if (recorded_ != nullptr) {
-    const auto it = recorded_->find(program_.name + "/" + step.name);
-    if (it != recorded_->end()) recorded = &it->second;
-  }
-  auto chosen = vendor_.convolution(step.name, problem, spec_.workspace_bytes, recorded);
+  auto chosen = vendor_.convolution(step.name, problem, spec_.workspace_bytes, recorded(step.name));
   step.engine = chosen->engine();
   step.flops = problem.flops();
   workspace = -1;

@@ -2,6 +2,7 @@
 #include "kernels/cuda/affect_loss.h"
 #include "kernels/cuda/lowering.h"
 #include "kernels/cuda/optimizer.h"
+#include "kernels/cuda/reduce.h"
 #include "kernels/cuda/typed.h"
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
@@ -92,6 +93,21 @@ void Lowering::update(const affuse::Adam& op) {
            f.stream);
     };
   });
+  emit(std::move(step));
+}
+
+// Waits for the slices and makes the losses and found_inf those of the global batch.
+void Lowering::finish_sums() {
+  Step step = last_sum();
+  const BufferId sums = scratch("step sums", math::kStepSums * sizeof(double));
+  step.scratch = {sums};
+  step.run = [ranks = ranks_, sums](const Frame& f) {
+    auto* numbers = f.at<double>(sums);
+    ranks->finish_sums(f.stream);
+    pack_step_sums(f.state, numbers, f.stream);
+    ranks->sum(numbers, math::kStepSums, f.stream);
+    unpack_step_sums(numbers, f.state, f.stream);
+  };
   emit(std::move(step));
 }
 

@@ -10,16 +10,9 @@ namespace affuse::AFFUSE_CUDA_NAMESPACE {
 Lowering::Lowering(Vendor& vendor, const Graph& graph, const LowerSpec& spec,
                    const ParameterLayout& layout, const EngineChoices* recorded,
                    std::shared_ptr<Communicator> ranks)
-    : vendor_(vendor),
-      graph_(graph),
-      spec_(spec),
-      layout_(layout),
-      recorded_(recorded),
-      ranks_(std::move(ranks)),
-      type_(activation_type(spec.precision)),
-      groups_(fuse(graph)) {
-  program_.name = name_of(spec.mode);
-}
+    : LoweringBase(graph, spec, layout, recorded, std::move(ranks),
+                   activation_type(spec.precision)),
+      vendor_(vendor) {}
 
 Program Lowering::take() {
   if (spec_.mode == Mode::average) {
@@ -40,52 +33,8 @@ TensorDesc Lowering::maps(const Shape& sample) const {
   return desc;
 }
 
-BufferId Lowering::value(ValueId id) {
-  const auto [it, fresh] = values_.try_emplace(id, -1);
-  if (!fresh) return it->second;
-  // Features and heads are small, and their readers stand outside the program.
-  const Value& v = graph_.at(id);
-  const Life life = v.shape.rank() == 1 ? Life::output : Life::transient;
-  return it->second = program_.add(v.name, maps(v.shape), life);
-}
-
 BufferId Lowering::scratch(const std::string& name, std::size_t bytes) {
   return program_.add(name, TensorDesc::dense({static_cast<std::int64_t>(bytes)}, DType::u8));
-}
-
-BufferId Lowering::input(const char* name, Shape shape, DType type) {
-  return program_.add(name, TensorDesc::dense(shape, type), Life::input);
-}
-
-BufferId Lowering::output(const char* name, Shape shape, DType type) {
-  return program_.add(name, TensorDesc::dense(shape, type), Life::output);
-}
-
-BufferId Lowering::external(const char* name) {
-  const auto [it, fresh] = named_.try_emplace(name, -1);
-  if (fresh) it->second = program_.add(name, TensorDesc{}, Life::external);
-  return it->second;
-}
-
-Place Lowering::parameter(ParamId id) {
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  return {external(slot.running ? external::running : external::weights),
-          slot.offset * sizeof(float)};
-}
-
-Place Lowering::parameter_gradient(ParamId id) {
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  return {external(external::gradients), slot.offset * sizeof(float)};
-}
-
-// Training keeps the 16-bit copy between steps; the other modes round their own when the weights
-// change.
-Place Lowering::conv_weight(ParamId id) {
-  if (type_ == DType::f32) return parameter(id);
-  const Slot& slot = layout_.slots[static_cast<std::size_t>(id)];
-  const BufferId copy =
-      spec_.mode == Mode::train ? external(external::weights16) : named_.at("rounded weights");
-  return {copy, slot.offset * size_of(type_)};
 }
 
 Maps Lowering::maps_of(ValueId id) const {
@@ -131,18 +80,6 @@ NormPlaces Lowering::norm_places(const Group& group) {
   at.mean = eval ? at.running_mean : Place{channels(" mean", Life::transient), 0};
   at.inverse_std = channels(" inverse std", eval ? Life::held : Life::transient);
   return it->second = at;
-}
-
-double Lowering::bytes_of(std::initializer_list<ParamId> ids) const {
-  double total = 0;
-  for (const ParamId id : ids)
-    total += static_cast<double>(layout_.slots[static_cast<std::size_t>(id)].count) * sizeof(float);
-  return total;
-}
-
-void Lowering::emit(Step step) {
-  if (step.engine.empty()) step.engine = "own";
-  program_.steps.push_back(std::move(step));
 }
 
 }  // namespace affuse::AFFUSE_CUDA_NAMESPACE

@@ -4,28 +4,14 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "kernels/backend.h"
 #include "kernels/cuda/maps.h"
 #include "kernels/cuda/vendor.h"
-#include "kernels/fusion.h"
-#include "kernels/gradient_slices.h"
+#include "kernels/lowering_base.h"
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
-
-/// A place in a buffer.
-struct Place {
-  BufferId buffer = -1;
-  std::size_t offset = 0;  ///< bytes
-
-  template <class T>
-  T* at(const Frame& f) const {
-    return reinterpret_cast<T*>(f.at<std::byte>(buffer) + offset);
-  }
-};
 
 /// Where a unit's batch norm finds its numbers, and keeps what its backward pass needs.
 struct NormPlaces {
@@ -36,7 +22,7 @@ struct NormPlaces {
 
 /// One lowering. Training and statistics normalise with the batch, evaluation with the running
 /// statistics.
-class Lowering {
+class Lowering : private LoweringBase {
  public:
   Lowering(Vendor& vendor, const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
            const EngineChoices* recorded, std::shared_ptr<Communicator> ranks);
@@ -45,21 +31,12 @@ class Lowering {
 
  private:
   // lowering.cpp: buffers and common parts
-  BufferId value(ValueId id);
+  TensorDesc maps(const Shape& sample) const override;
   BufferId scratch(const std::string& name, std::size_t bytes);
-  BufferId input(const char* name, Shape shape, DType type);
-  BufferId output(const char* name, Shape shape, DType type);
-  BufferId external(const char* name);
-  Place parameter(ParamId id);
-  Place parameter_gradient(ParamId id);
-  Place conv_weight(ParamId id);
-  TensorDesc maps(const Shape& sample) const;
   Maps maps_of(ValueId id) const;
   PoolMaps pool_maps(const MaxPool& op) const;
   ConvProblem problem(const Conv& conv, ConvKind kind) const;
   NormPlaces norm_places(const Group& group);
-  double bytes_of(std::initializer_list<ParamId> ids) const;
-  void emit(Step step);
 
   // lower_forward.cpp
   void forward();
@@ -85,32 +62,15 @@ class Lowering {
   void pool_backward(const GlobalAvgPool& op);
   void linear_backward(const std::string& name, const Linear& op);
 
-  // lower_reduce.cpp
-  void reduce(const Group& group);
-  void start_sums(bool all);
-  void finish_sums();
-
   // lower_update.cpp
   void loss(const affuse::AffectLoss& op);
   void update(const affuse::Adam& op);
+  void finish_sums();
   void average();
 
   Vendor& vendor_;
-  const Graph& graph_;
-  const LowerSpec spec_;
-  const ParameterLayout& layout_;
-  const EngineChoices* recorded_;
-  const std::shared_ptr<Communicator> ranks_;
-  std::optional<GradientSlices> slices_;  ///< with several ranks
-  int sums_ = 0;                          ///< slices so far
-  const DType type_;                      ///< of activations
-  std::vector<Group> groups_;
-  Program program_;
-  ValueId image_ = -1;  ///< what Augment gives
-  std::map<ValueId, BufferId> values_;
   /// Gradients of a value, one a consumer: its producer's backward pass adds them as it reads.
   std::map<ValueId, std::vector<BufferId>> gradients_;
-  std::map<std::string, BufferId> named_;
   std::map<const affuse::BatchNorm*, NormPlaces> norms_;
   std::map<const affuse::BatchNorm*, BufferId> masks_;
 };

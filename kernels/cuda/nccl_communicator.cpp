@@ -5,8 +5,9 @@
 #include <fmt/format.h>
 
 #if defined(AFFUSE_CUDA)
-#include <cuda_runtime.h>
 #include <nccl.h>
+
+#include "kernels/cuda/device/runtime.h"
 #endif
 
 #include "engine/error.h"
@@ -17,31 +18,17 @@ namespace affuse {
 #if defined(AFFUSE_CUDA)
 namespace {
 
-void check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess)
-    throw DeviceError(fmt::format("NCCL, {}: {}", what, cudaGetErrorString(status)));
-}
+using cuda::check;
 
 void check(ncclResult_t status, const char* what) {
   if (status != ncclSuccess)
     throw DeviceError(fmt::format("NCCL, {}: {}", what, ncclGetErrorString(status)));
 }
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* handle) const {
-    Free(handle);
-  }
+/// ncclCommAbort, unlike ncclCommDestroy, does not wait for ranks that may be gone.
+struct Abort {
+  void operator()(ncclComm* comm) const { ncclCommAbort(comm); }
 };
-template <class Handle, auto Free>
-using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Freed<Free>>;
-
-Owned<cudaEvent_t, cudaEventDestroy> make_event() {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
-  return Owned<cudaEvent_t, cudaEventDestroy>(event);
-}
 
 /// Only the stream's order is used, and events that join streams: the calls can be captured.
 class NcclCommunicator : public Communicator {
@@ -54,11 +41,9 @@ class NcclCommunicator : public Communicator {
     ncclComm_t comm = nullptr;
     check(ncclCommInitRank(&comm, group_->size(), id, group_->rank()), "ncclCommInitRank");
     comm_.reset(comm);
-    cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-    stream_.reset(stream);
-    ready_ = make_event();
-    done_ = make_event();
+    stream_ = cuda::make_stream();
+    ready_ = cuda::make_event();
+    done_ = cuda::make_event();
   }
 
   int rank() const override { return group_->rank(); }
@@ -85,10 +70,9 @@ class NcclCommunicator : public Communicator {
 
  private:
   std::shared_ptr<RankGroup> group_;
-  // ncclCommAbort, unlike ncclCommDestroy, does not wait for ranks that may be gone.
-  Owned<ncclComm_t, ncclCommAbort> comm_;
-  Owned<cudaStream_t, cudaStreamDestroy> stream_;
-  Owned<cudaEvent_t, cudaEventDestroy> ready_, done_;
+  std::unique_ptr<ncclComm, Abort> comm_;
+  cuda::StreamHandle stream_;
+  cuda::EventHandle ready_, done_;
 };
 
 }  // namespace

@@ -5,12 +5,26 @@
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 
-/// 4 floats or 8 16-bit numbers; their address is a multiple of 16.
-template <class T>
-struct alignas(16) Pack {
-  static constexpr int size = 16 / static_cast<int>(sizeof(T));
-  T value[size];
+/// N elements read or written as one access; their address is a multiple of its size.
+template <class T, int N>
+struct alignas(N * sizeof(T)) Group {
+  static constexpr int size = N;
+  T value[N];
 };
+
+/// Group number `i` of an array.
+template <int N, class T>
+__device__ __forceinline__ Group<T, N> load_group(const T* array, std::size_t i) {
+  return reinterpret_cast<const Group<T, N>*>(array)[i];
+}
+template <class T, int N>
+__device__ __forceinline__ void store_group(T* array, std::size_t i, const Group<T, N>& group) {
+  reinterpret_cast<Group<T, N>*>(array)[i] = group;
+}
+
+/// 16 bytes: 4 floats or 8 16-bit numbers.
+template <class T>
+using Pack = Group<T, 16 / static_cast<int>(sizeof(T))>;
 
 /// One element as a float, by the conversion instruction where there is one.
 __device__ __forceinline__ float widened(float x) { return x; }
@@ -56,11 +70,11 @@ __device__ __forceinline__ Bf16 narrowed<Bf16>(float x) {
 /// Pack number `i` of an array.
 template <class T>
 __device__ __forceinline__ Pack<T> load_pack(const T* array, std::size_t i) {
-  return reinterpret_cast<const Pack<T>*>(array)[i];
+  return load_group<Pack<T>::size>(array, i);
 }
 template <class T>
 __device__ __forceinline__ void store_pack(T* array, std::size_t i, const Pack<T>& pack) {
-  reinterpret_cast<Pack<T>*>(array)[i] = pack;
+  store_group(array, i, pack);
 }
 
 }  // namespace affuse::AFFUSE_CUDA_NAMESPACE

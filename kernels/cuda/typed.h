@@ -8,12 +8,18 @@
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 
-/// make(T*{}) with T = Bf16, Half or float returns a step's run().
+/// make(T*{}) with T = Bf16 or Half returns a step's run().
+template <class Make>
+std::function<void(const Frame&)> typed16(DType type, Make make) {
+  if (type == DType::bf16) return make(static_cast<Bf16*>(nullptr));
+  return make(static_cast<Half*>(nullptr));
+}
+
+/// Likewise with T = float, too.
 template <class Make>
 std::function<void(const Frame&)> typed(DType type, Make make) {
-  if (type == DType::bf16) return make(static_cast<Bf16*>(nullptr));
-  if (type == DType::f16) return make(static_cast<Half*>(nullptr));
-  return make(static_cast<float*>(nullptr));
+  if (type == DType::f32) return make(static_cast<float*>(nullptr));
+  return typed16(type, make);
 }
 
 template <class Tag>

@@ -23,8 +23,8 @@ std::string library_versions() {
                      blas / 10000, blas / 100 % 100, blas % 100);
 }
 
-/// Makes the device current for the calling thread.
-int opened(int device) {
+/// Throws DeviceError unless the device is there; the vendor makes it current.
+int existing(int device) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0)
@@ -34,14 +34,13 @@ int opened(int device) {
   if (device < 0 || device >= count)
     throw DeviceError(fmt::format("there is no CUDA device {}; this machine has {} (0 to {})",
                                   device, count, count - 1));
-  check(cudaSetDevice(device), "choosing the device");
   return device;
 }
 
 class CudaBackend : public LoweringBackend {
  public:
   explicit CudaBackend(int device)
-      : LoweringBackend(make_cudnn_vendor(opened(device))), device_(device) {}
+      : LoweringBackend(make_cudnn_vendor(existing(device))), device_(device) {}
 
   ~CudaBackend() override { cudaStreamSynchronize(stream_.get()); }
 
