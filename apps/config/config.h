@@ -83,6 +83,7 @@ struct Config {
     double translate = 0.1;
     std::array<double, 2> scale{1.0, 1.25};
     double brightness = 0.5, contrast = 0.5, saturation = 0, hue = 0;
+    double mixup = 0;  ///< parameter of Beta(a, a); 0: off
     Erase erase;
     bool operator==(const Augment&) const = default;
   };
@@ -98,6 +99,8 @@ struct Config {
     ClassWeights class_weights = ClassWeights::sample;
     bool weighted_l2 = true;
     double ce = 1, cs = 1, l2 = 1;
+    double label_smoothing = 0;
+    double focal_gamma = 0;
     bool operator==(const Loss&) const = default;
   };
   struct Optimizer {
@@ -128,6 +131,7 @@ struct Config {
     enum class OnNonfinite { stop, skip };
     enum class Select { best_macro_f1, last, swa };
     int epochs = 50;
+    int freeze_epochs = 0;  ///< the first epochs, which train the heads alone
     int batch_size = 64;
     Precision precision = Precision::fp32;
     Device device = Device::automatic;
@@ -152,6 +156,7 @@ struct Config {
   };
   struct Calibration {
     int bins = 15;
+    double holdout = 0;  ///< share of the training samples that the temperature is fitted on
     bool operator==(const Calibration&) const = default;
   };
 

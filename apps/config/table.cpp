@@ -160,6 +160,10 @@ void add_augment(Rows& t) {
   t.key<A, &C::Augment::hue>(
       "augment.hue", from(0, 0.5),
       "Hue shift, uniform in plus or minus this share of the colour circle.");
+  t.key<A, &C::Augment::mixup>(
+      "augment.mixup", from(0, 100),
+      "Parameter a of mixup: pairs of training images are blended with a share from Beta(a, a), "
+      "and their losses likewise; 0 is off.");
   constexpr auto E = &C::Augment::erase;
   t.key<A, E, &C::Augment::Erase::p>("augment.erase.p", from(0, 1),
                                      "Probability that a random rectangle is erased.");
@@ -190,6 +194,13 @@ void add_network(Rows& t) {
                          "Coefficient of the cosine similarity loss (Eq. 7).");
   t.key<L, &C::Loss::l2>("loss.l2", from(0, 1000),
                          "Coefficient of the valence and arousal loss (Eq. 8).");
+  t.key<L, &C::Loss::label_smoothing>("loss.label_smoothing", below(0, 1),
+                                      "Share of the uniform distribution that is mixed into every "
+                                      "training label, fused or one-hot.");
+  t.key<L, &C::Loss::focal_gamma>(
+      "loss.focal_gamma", from(0, 10),
+      "Exponent of the focal loss: a class's cross entropy is multiplied by (1 - p)^gamma; 0 is "
+      "plain cross entropy.");
 }
 
 void add_optimizer(Rows& t) {
@@ -234,6 +245,9 @@ void add_optimizer(Rows& t) {
 void add_train(Rows& t) {
   constexpr auto T = &C::train;
   t.key<T, &C::Train::epochs>("train.epochs", from(1, 100000), "Passes over the training set.");
+  t.key<T, &C::Train::freeze_epochs>(
+      "train.freeze_epochs", from(0, 100000),
+      "First epochs that train the heads alone, on a backbone that stays as model.init gave it.");
   t.key<T, &C::Train::batch_size>("train.batch_size", from(1, 65535),
                                   "Images a step, over all devices together.");
   t.key<T, &C::Train::precision>("train.precision", any(),
@@ -277,6 +291,11 @@ void add_train(Rows& t) {
                                       "best and swa; 0 keeps none of them.");
   t.key<&C::calibration, &C::Calibration::bins>("calibration.bins", from(2, 1000),
                                                 "Bins of ECE, MCE and adaptive ECE.");
+  t.key<&C::calibration, &C::Calibration::holdout>(
+      "calibration.holdout", from(0, 0.5),
+      "Share of the training samples that is kept from training and fits the temperature; 0 fits "
+      "it "
+      "on the samples that are measured.");
 }
 
 constexpr ConfigSection kSections[] = {
