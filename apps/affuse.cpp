@@ -1,7 +1,5 @@
 // The program: arguments to options, options to a command, errors to one line and a status.
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -10,8 +8,10 @@
 #include "apps/commands/labels.h"
 #include "apps/config/label_options.h"
 #include "apps/config/load.h"
+#include "apps/output.h"
 #include "apps/terminal.h"
 #include "engine/error.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {
@@ -20,7 +20,7 @@ constexpr int kFailed = 1;
 constexpr int kUnusable = 2;
 
 int show(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  write_out(text);
   return 0;
 }
 
@@ -51,8 +51,9 @@ struct Run {
   int operator()(const InfoOptions& o) const { return run_info(o); }
 };
 
+// A file's name, which many messages hold, may be of any bytes.
 int complain(const char* what, int status) {
-  std::fprintf(stderr, "affuse: %s\n", what);
+  std::fprintf(stderr, "affuse: %s\n", one_line(what).c_str());
   return status;
 }
 
@@ -60,7 +61,9 @@ int run(const std::vector<std::string>& arguments) {
   try {
     const CommandLine line = parse_command_line(arguments);
     start_terminal(detect_terminal(line.quiet));
-    return std::visit(Run{}, line.command);
+    const int status = std::visit(Run{}, line.command);
+    flush_out();  // a full disk may show itself only here; results that were lost are a failure
+    return status;
   } catch (const ConfigError& e) {
     return complain(e.what(), kUnusable);
   } catch (const std::bad_alloc&) {
@@ -74,13 +77,6 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace affuse
 
 int main(int argc, char** argv) {
-  const int status = affuse::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
-  // A full disk shows itself only here; results that were lost are a failure.
-  errno = 0;
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    const std::string reason = errno != 0 ? std::strerror(errno) : "write error";
-    const int failed = affuse::complain(("stdout could not be written: " + reason).c_str(), 1);
-    return status == 0 ? failed : status;
-  }
-  return status;
+  affuse::secure_streams();
+  return affuse::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

@@ -10,91 +10,161 @@
 #include <fmt/format.h>
 
 #include "apps/cli_commands.h"
+#include "apps/cli_documents.h"
+#include "apps/cli_options.h"
 #include "apps/config/load.h"
 #include "apps/config/nearest.h"
 #include "apps/config/text.h"
 #include "engine/error.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {
 
+constexpr std::size_t kColumns = 80, kOptionColumn = 30, kCommandColumn = 26;
+
 constexpr const char* kAbout =
-    "affuse trains networks that see emotions in faces, as a class and as valence and arousal,\n"
-    "and stays right where the class labels are wrong (dual-domain affect fusion).";
+    "affuse trains networks that see emotions in faces, as a class and as valence\n"
+    "and arousal, and stays right where the class labels are wrong (dual-domain\n"
+    "affect fusion).";
 constexpr const char* kFirstSteps =
     "First steps:\n"
-    "  affuse train configs/quickstart.json     train on synthetic faces, minutes on any machine\n"
-    "  affuse eval runs/quickstart-1            measure the result\n"
-    "  affuse train --help                      the main job\n"
-    "Every configuration key: docs/config.md. Exit status: 0 done, 1 failed, 2 unusable arguments.";
+    "  affuse train configs/quickstart.json   train on synthetic faces, in minutes\n"
+    "  affuse eval runs/quickstart-1          measure the result\n"
+    "  affuse help train                      the main job\n\n"
+    "Results go to stdout, progress to stderr. Exit status: 0 done, 1 failed,\n"
+    "2 unusable arguments or configuration. Every configuration key: docs/config.md.";
 
-const CliCommand* find_command(const std::string& name) {
-  const auto commands = cli_commands();
-  const auto found = std::find_if(commands.begin(), commands.end(),
-                                  [&](const CliCommand& row) { return row.name == name; });
-  return found == commands.end() ? nullptr : &*found;
+/// `text` in lines of at most `width` columns, broken at spaces; all but the first after `indent`.
+std::string wrapped(std::string_view text, std::size_t width, const std::string& indent = {}) {
+  std::string out;
+  while (text.size() > width) {
+    const std::size_t space = text.rfind(' ', width);
+    if (space == text.npos) break;
+    out += std::string(text.substr(0, space)) + "\n" + indent;
+    text.remove_prefix(space + 1);
+  }
+  return out + std::string(text);
 }
 
-/// CLI11's help with usage lines written by hand.
-class Help : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App* app, std::string name) const override {
-    const CliCommand* row = find_command(app->get_name());
-    return fmt::format("Usage: affuse {}\n",
-                       row == nullptr ? "COMMAND [arguments]" : name + " " + row->usage);
+std::string usage_text(const CliCommand& row) {
+  std::string text;
+  std::string_view left = row.usage;
+  for (bool first = true; !left.empty(); first = false) {
+    const std::string_view way = left.substr(0, left.find('\n'));
+    text += fmt::format("{}affuse {} {}\n", first ? "Usage: " : "       ", row.name, way);
+    left.remove_prefix(std::min(left.size(), way.size() + 1));
   }
-};
-
-/// Any user's text as one line.
-std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), is_control, ' ');
   return text;
 }
 
+/// CLI11's help with usage lines written by hand, for a terminal of 80 columns.
+class Help : public CLI::Formatter {
+ public:
+  explicit Help(std::size_t column) : column_(column) {
+    column_width(column);
+    label("Positionals", "Arguments");
+  }
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    const CliCommand* row = find_command(app->get_name());
+    return row == nullptr ? "\nUsage: affuse COMMAND [arguments]\n" : "\n" + usage_text(*row);
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (!option->get_option_text().empty()) return " " + option->get_option_text();
+    if (option->get_type_size() == 0) return {};
+    const bool many = option->get_expected_max() == CLI::detail::expected_max_vector_size;
+    const std::string& type = option->get_type_name();
+    return (type.empty() ? "" : " " + type) + (many ? " ..." : "");
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    if (option->get_required()) text += " Required.";
+    if (const std::string& usual = option->get_default_str(); !usual.empty())
+      text += fmt::format(" Default: {}.", usual);
+    return wrapped(text, kColumns - column_);
+  }
+
+ private:
+  std::size_t column_;
+};
+
+std::string footer_of(const CliCommand& row) {
+  const auto part = [](const char* title, const char* text) {
+    const std::string indent = "  ";
+    return *text == '\0'
+               ? std::string()
+               : wrapped(fmt::format("{}: {}", title, text), kColumns - indent.size(), indent) +
+                     "\n";
+  };
+  return part("Prints", row.prints) + part("Writes", row.writes) + part("Exit status", row.status) +
+         "\nExamples:\n" + row.examples;
+}
+
 [[noreturn]] void refuse_command(const std::string& name) {
-  std::vector<std::string> names;
+  std::vector<std::string> names, known;
   for (const CliCommand& row : cli_commands()) names.emplace_back(row.name);
-  const std::string near = nearest_word(name, names);
+  known = names;
+  for (const CliTopOption& row : cli_top_options()) known.emplace_back(row.name);
+  const std::string near = nearest_word(name, known);
   throw ConfigError(fmt::format("{}: unknown command; {}", shown(name),
                                 near.empty() ? fmt::format("choose {}", fmt::join(names, ", "))
                                              : fmt::format("did you mean {}?", near)));
 }
 
-std::string unknown_argument(const CLI::App& sub) {
-  const std::string text = sub.remaining().empty() ? std::string() : sub.remaining().front();
+/// What `text`, which no option is called, may have meant.
+std::string meant(const CLI::App& sub, const std::string& text,
+                  const std::vector<std::string>& arguments) {
+  if (sub.get_option_no_throw("key.path=value") != nullptr) {
+    const auto at = std::find(arguments.begin(), arguments.end(), text);
+    const bool last = at == arguments.end() || at + 1 == arguments.end();
+    const std::string key = key_for_option(text, last ? std::string() : *(at + 1));
+    if (!key.empty()) return key;
+  }
   std::vector<std::string> options;
   for (const CLI::Option* option : sub.get_options()) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
   }
   const std::string near = nearest_word(text.substr(0, text.find('=')), options);
-  return fmt::format("argument {}: unknown; {}", shown(text, 120),
-                     near.empty() ? fmt::format("see affuse {} --help", sub.get_name())
-                                  : fmt::format("did you mean {}?", near));
+  return near.empty() ? fmt::format("see affuse {} --help", sub.get_name())
+                      : fmt::format("did you mean {}?", near);
 }
 
-std::shared_ptr<Help> make_help() {
-  auto help = std::make_shared<Help>();
-  help->column_width(30);
-  return help;
+std::string unknown_argument(const CLI::App& sub, const std::vector<std::string>& arguments) {
+  const std::string text = sub.remaining().empty() ? std::string() : sub.remaining().front();
+  return fmt::format("argument {}: unknown; {}", shown(text, 120), meant(sub, text, arguments));
 }
 
 std::string top_help() {
   CLI::App app(kAbout, "affuse");
-  app.formatter(make_help());
+  app.set_help_flag();
+  app.formatter(std::make_shared<Help>(kCommandColumn));
   app.footer(kFirstSteps);
-  app.add_flag_callback(
-      "--version", [] {}, "Print the version and exit");
+  for (const CliTopOption& row : cli_top_options()) {
+    CLI::Option* option = app.add_flag(row.name)->description(row.help);
+    if (*row.value != '\0') option->option_text(row.value);
+  }
   for (const CliCommand& row : cli_commands())
     app.add_subcommand(row.name, row.help)->group("Commands");
   return app.help();
 }
 
+std::string completion(const std::string& shell) {
+  if (shell != "bash")
+    throw ConfigError(
+        fmt::format("--completion: {} is no shell that affuse knows; give bash", shown(shell)));
+  return bash_completion();
+}
+
 CommandLine parse_top(const std::vector<std::string>& arguments) {
   const std::string first = arguments.empty() ? "--help" : arguments.front();
+  const std::string second = arguments.size() > 1 ? arguments[1] : std::string();
+  if (first == "help" && !second.empty()) return parse_command_line({second, "--help"});
   if (first == "-h" || first == "--help" || first == "help") return {ShowText{top_help()}};
-  if (first == "--version") return {ShowText{"affuse " AFFUSE_VERSION "\n"}};
+  if (first == "--version") return {ShowText{"affuse " AFFUSE_VERSION " (" AFFUSE_BUILD ")\n"}};
   if (first == "--config-schema") return {ShowText{config_schema()}};
   if (first == "--config-reference") return {ShowText{config_reference()}};
+  if (first == "--commands-reference") return {ShowText{commands_reference()}};
+  if (first == "--completion") return {ShowText{completion(second)}};
   refuse_command(first);
 }
 
@@ -105,19 +175,19 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   if (row == nullptr) return parse_top(arguments);
   // An app of its own: as a subcommand it would take a file named like a command for one.
   CLI::App app(row->help, row->name);
-  app.formatter(make_help());
-  app.footer(std::string("Examples:\n") + row->examples);
+  app.formatter(std::make_shared<Help>(kOptionColumn));
+  app.footer(footer_of(*row));
+  app.set_help_flag("-h,--help", "Print this text.");
   CommandLine line;
   std::function<void()> finish = [] {};
-  row->declare(CliBuilder{app, line, finish});
-  app.add_flag("--quiet", line.quiet, "Warnings and errors only on stderr.");
+  declare_command(*row, CliBuilder{app, line, finish});
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend() - 1));
     finish();
   } catch (const CLI::CallForHelp&) {
     return {ShowText{app.help()}};
   } catch (const CLI::ExtrasError&) {
-    throw ConfigError(one_line(unknown_argument(app)));
+    throw ConfigError(one_line(unknown_argument(app, arguments)));
   } catch (const CLI::ParseError& e) {
     throw ConfigError(
         one_line(fmt::format("{}: {}; see affuse {} --help", row->name, e.what(), row->name)));

@@ -29,6 +29,8 @@ double scratch_bytes(const Program& program, const Step& step) {
 }
 
 std::string shapes(const Program& program, const Step& step) {
+  if (step.reads.empty() && step.writes.empty() && !step.accumulates.empty())
+    return shape_of(program, step.accumulates) + " in place";
   const std::vector<BufferId>& out = step.writes.empty() ? step.accumulates : step.writes;
   return shape_of(program, step.reads) + " -> " + shape_of(program, out) +
          (step.accumulates.empty() ? "" : " +=");

@@ -3,7 +3,8 @@
 
 namespace affuse {
 
-/// Catches SIGINT, SIGTERM and SIGUSR1 once; a second one of them leaves at once.
+/// Catches SIGINT, SIGTERM, SIGUSR1 and SIGHUP once; a second one of them leaves at once. Those
+/// that are ignored already (nohup) stay ignored.
 void catch_signals();
 
 /// The signal that arrived, or 0.

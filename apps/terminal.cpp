@@ -6,25 +6,56 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
+#include <limits>
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/descriptor.h"
 #include "engine/error.h"
 #include "engine/log.h"
+#include "engine/text.h"
 
 namespace affuse {
+
+namespace {
+
+/// run.log. A log that cannot be written ends no training: that is said once, and later lines are
+/// tried again.
+class LogCopy {
+ public:
+  explicit LogCopy(const std::string& path)
+      : path_(path), file_(path, O_WRONLY | O_CREAT | O_APPEND) {
+    if (!file_.ok())
+      throw FileError(fmt::format("{}: cannot be opened: {}", path, write_failure(errno)));
+  }
+  /// A warning to show, or nothing.
+  std::string add(const std::string& line) {
+    const int code = file_.write(line);
+    const bool news = code != 0 && !failing_;
+    failing_ = code != 0;
+    return news ? fmt::format("{}: lines are lost: {}", path_, write_failure(code)) : std::string();
+  }
+
+ private:
+  std::string path_;
+  Descriptor file_;
+  bool failing_ = false;
+};
+
+}  // namespace
 
 struct TerminalState {
   std::mutex mutex;
   TerminalMode mode;
-  Progress* active = nullptr;  // whose bar stands in the last line
-  std::ofstream copy;          // of the log
+  Progress* active = nullptr;   // whose bar stands in the last line
+  std::optional<LogCopy> copy;  // of the log
 
   static TerminalState& get() {
     static TerminalState state;
@@ -32,7 +63,7 @@ struct TerminalState {
   }
   static int columns() {
     winsize size{};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
   }
   void erase() const {
     if (active != nullptr) std::fputs("\r\x1b[K", stderr);
@@ -49,25 +80,41 @@ namespace {
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 constexpr auto kPlainLine = std::chrono::seconds(10);
 
-void log_line(LogLevel level, std::string_view line) {
+/// On stderr, above the bar.
+void show(const TerminalState& state, bool warning, std::string_view line) {
+  const char* prefix = !warning ? "" : state.mode.colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ";
+  state.erase();
+  std::fputs(fmt::format("{}{}\n", prefix, line).c_str(), stderr);
+  state.draw();
+}
+
+void log_line(LogLevel level, std::string_view text) {
+  const std::string line = one_line(std::string(text));
   TerminalState& state = TerminalState::get();
   const std::scoped_lock lock(state.mutex);
   const bool warning = level == LogLevel::warning;
-  if (state.copy.is_open())
-    state.copy << fmt::format("{:%FT%TZ} {}{}\n", fmt::gmtime(std::time(nullptr)),
-                              warning ? "warning: " : "", line)
-               << std::flush;
-  if (state.mode.quiet && !warning) return;
-  std::string out(line);
-  if (warning) out = (state.mode.colour ? "\x1b[33mwarning:\x1b[0m " : "warning: ") + out;
-  state.erase();
-  std::fputs((out + "\n").c_str(), stderr);
-  state.draw();
+  std::string lost;
+  if (state.copy)
+    lost = state.copy->add(fmt::format("{:%FT%TZ} {}{}\n", fmt::gmtime(std::time(nullptr)),
+                                       warning ? "warning: " : "", line));
+  if (!lost.empty()) show(state, true, lost);
+  if (!state.mode.quiet || warning) show(state, warning, line);
 }
 
 /// "812", "8.1", "0.35": three digits or two.
 std::string rate_text(double rate) {
   return rate >= 100 ? fmt::format("{:.0f}", rate) : fmt::format("{:.2g}", rate);
+}
+
+/// "  [=====>   ]" within `space` columns between its brackets; empty where there is no room.
+std::string bar_text(double share, int space) {
+  if (space < 8) return {};
+  const int cells = std::min(space, 30);
+  const int full = static_cast<int>(share * cells);
+  std::string bar = "  [" + std::string(static_cast<std::size_t>(full), '=');
+  bar += full < cells ? ">" : "";
+  bar.resize(3 + static_cast<std::size_t>(cells), ' ');
+  return bar + "]";
 }
 
 }  // namespace
@@ -97,14 +144,13 @@ void start_terminal(const TerminalMode& mode) {
 LogFile::LogFile(const std::string& path) {
   TerminalState& state = TerminalState::get();
   const std::scoped_lock lock(state.mutex);
-  state.copy.open(path, std::ios::app);
-  if (!state.copy) throw Error(path + ": cannot be opened for the log");
+  state.copy.emplace(path);
 }
 
 LogFile::~LogFile() {
   TerminalState& state = TerminalState::get();
   const std::scoped_lock lock(state.mutex);
-  state.copy.close();
+  state.copy.reset();
 }
 
 std::string clock_text(double seconds) {
@@ -118,31 +164,25 @@ std::string progress_text(std::string_view what, std::int64_t done, std::int64_t
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   const double share =
       total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 0;
-  std::string figures;
-  if (total > 0) figures += fmt::format("  {:3.0f} %", std::floor(100 * share));
-  if (total <= 0) figures += fmt::format("  {} {}", done, unit);
-  if (rate > 0) figures += fmt::format("  {} {}/s", rate_text(rate), unit);
-  if (total > done && rate > 0) {
-    figures += "  ETA " + clock_text(static_cast<double>(total - done) / rate);
-  }
-  if (total > 0 && done >= total) figures += "  in " + clock_text(seconds);
-  if (!note.empty()) figures += fmt::format("  {}", note);
+  std::string state, speed, time, remark;
+  if (total > 0) state = fmt::format("  {:3.0f} %", std::floor(100 * share));
+  if (total <= 0) state = fmt::format("  {} {}", done, unit);
+  if (rate > 0) speed = fmt::format("  {} {}/s", rate_text(rate), unit);
+  if (total > done && rate > 0)
+    time = "  ETA " + clock_text(static_cast<double>(total - done) / rate);
+  if (total > 0 && done >= total) time = "  in " + clock_text(seconds);
+  if (!note.empty()) remark = fmt::format("  {}", note);
 
-  std::string bar;
-  const int space = width - static_cast<int>(what.size() + figures.size()) - 4;
-  if (total > 0 && space >= 8) {
-    const int cells = std::min(space, 30);
-    const int full = static_cast<int>(share * cells);
-    bar = "  [" + std::string(static_cast<std::size_t>(full), '=');
-    bar += full < cells ? ">" : "";
-    bar.resize(3 + static_cast<std::size_t>(cells), ' ');
-    bar += "]";
-  }
-  std::string line = std::string(what) + bar + figures;
-  if (width > 0 && line.size() > static_cast<std::size_t>(width)) {
-    line.resize(static_cast<std::size_t>(width));
-  }
-  return line;
+  // What a narrow terminal has no room for, the least important first; half a number would lie.
+  const auto columns =
+      static_cast<std::size_t>(width > 0 ? width : std::numeric_limits<int>::max());
+  for (std::string* part : {&remark, &speed, &time, &state})
+    if (what.size() + (state + speed + time + remark).size() > columns) part->clear();
+  const std::string figures = state + speed + time + remark;
+  std::string line(what.substr(0, columns));
+  if (total > 0)
+    line += bar_text(share, width - static_cast<int>(what.size() + figures.size()) - 4);
+  return line + figures;
 }
 
 Progress::Progress(std::string what, std::int64_t total, std::string unit)

@@ -20,9 +20,10 @@ TerminalMode detect_terminal(bool quiet);
 void start_terminal(const TerminalMode& mode);
 
 /// Appends every log line with its time (UTC) to a file while it lives: run.log. At most one.
+/// A line that cannot be written is lost with a warning; the run goes on.
 class LogFile {
  public:
-  /// Throws Error where the file cannot be opened.
+  /// Throws FileError where the file cannot be opened.
   explicit LogFile(const std::string& path);
   ~LogFile();
   LogFile(const LogFile&) = delete;

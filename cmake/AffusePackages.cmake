@@ -50,6 +50,11 @@ endif()
 if(AFFUSE_TESTS)
   find_package(GTest QUIET)
   affuse_need(GTest_FOUND libgtest-dev)
+  find_library(AFFUSE_FIU_LIBRARY fiu)
+  find_path(AFFUSE_FIU_INCLUDE fiu-control.h)
+  if(NOT AFFUSE_DEPS_DIR)  # the bundle is for the tests of kernels
+    affuse_need(AFFUSE_FIU_LIBRARY libfiu-dev)
+  endif()
 endif()
 if(AFFUSE_TESTS AND AFFUSE_TORCH_TESTS)
   # Debian's TorchConfig.cmake insists on development packages that a test does not need.

@@ -9,6 +9,7 @@
 #include "data/number.h"
 #include "engine/error.h"
 #include "engine/file.h"
+#include "engine/text.h"
 
 namespace affuse {
 namespace {
@@ -111,7 +112,8 @@ CsvTable CsvTable::parse(std::string_view text, std::string name) {
     if (column.empty())
       reader.fail(fmt::format("column {} has no name in the header", i + 1), reader.line());
     if (table.find(column) != static_cast<int>(i))
-      reader.fail(fmt::format("column '{}' stands twice in the header", column), reader.line());
+      reader.fail(fmt::format("column {} stands twice in the header", in_quotes(column)),
+                  reader.line());
   }
   while (!reader.at_end()) {
     const std::size_t fields = reader.record(table.cells_);
@@ -133,10 +135,14 @@ int CsvTable::find(std::string_view column) const {
 int CsvTable::require(std::string_view column) const {
   const int found = find(column);
   if (found >= 0) return found;
+  constexpr std::size_t most = 16;
   std::string there;
-  for (const std::string& c : header_) there += (there.empty() ? "" : ", ") + c;
-  throw DataError(
-      fmt::format("{}:1: no column '{}' in the header; the columns are {}", name_, column, there));
+  for (std::size_t i = 0; i < std::min(most, header_.size()); ++i)
+    there += (i == 0 ? "" : ", ") + in_quotes(header_[i]);
+  if (header_.size() > most) there += fmt::format(" and {} more", header_.size() - most);
+  const bool other = header_.size() == 1 && header_[0].find_first_of(";\t") != std::string::npos;
+  throw DataError(fmt::format("{}:1: no column '{}' in the header; {} {}", name_, column,
+                              other ? "separate columns with commas, not as in" : "it has", there));
 }
 
 const std::string& CsvTable::text(std::size_t row, int column) const {

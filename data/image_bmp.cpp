@@ -66,8 +66,8 @@ Header read_header(Bytes file, const std::string& name, const ImageLimits& limit
   if (file.size() < kFileHeader + h.header_bytes)
     refuse_image(name, "bad BMP: the header is cut off");
   read_sizes(file, h);
-  check_area(static_cast<std::uint64_t>(std::max<std::int64_t>(h.width, 0)), h.rows(), name,
-             limits);
+  if (h.width < 0) refuse_image(name, fmt::format("bad BMP: its width is {}", h.width));
+  check_area(static_cast<std::uint64_t>(h.width), h.rows(), name, limits);
   check_kind(h, name);
   h.palette_at = kFileHeader + h.header_bytes;
   if (h.compression == kBitFields && h.header_bytes == kInfoHeader) h.palette_at += kMaskBytes;

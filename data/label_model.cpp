@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "kernels/math/targets.h"
 
 namespace affuse {
 namespace {
@@ -137,9 +138,13 @@ std::vector<double> LabelPosterior::operator()(const Annotations& data, std::siz
   return p;
 }
 
-SoftLabels soft_labels(const LabelModel& model, const Annotations& data, double alpha) {
+SoftLabels soft_labels(const LabelModel& model, const Annotations& data, double alpha,
+                       double smoothing) {
   if (!(alpha >= 0 && alpha <= 1)) {
     throw ConfigError(fmt::format("fusion.alpha: {} is not in [0, 1]", alpha));
+  }
+  if (!(smoothing >= 0 && smoothing < 1)) {
+    throw ConfigError(fmt::format("loss.label_smoothing: {} is not in [0, 1)", smoothing));
   }
   const LabelPosterior posterior(model, model.options.kind);
   const bool onehot = model.options.kind == LabelKind::onehot;
@@ -159,6 +164,7 @@ SoftLabels soft_labels(const LabelModel& model, const Annotations& data, double 
     } else {
       std::copy(p.begin(), p.end(), row);
     }
+    if (label >= 0) math::smooth(smoothing, classes, row);
   }
   return out;
 }

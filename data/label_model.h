@@ -132,14 +132,16 @@ class LabelPosterior {
 /// The training labels of a set.
 struct SoftLabels {
   int classes = 0;
-  std::vector<double> p;  ///< [N, K], Eq. 4; a row of zeros where there is neither class nor VA
+  std::vector<double> p;  ///< [N, K]; a row of zeros where there is neither class nor VA
   std::vector<int>
       labels;  ///< class for weights and measures: annotated, else argmax of p_VA, else -1
 };
 
 /// Eq. 4 for every sample: fused where there are class and VA; one-hot without VA; p_VA alone
 /// without a class (kind onehot: the one-hot of the GMM's argmax, as the paper does for Aff-Wild).
-/// alpha in [0, 1], else ConfigError.
-SoftLabels soft_labels(const LabelModel& model, const Annotations& data, double alpha);
+/// Then label smoothing: `smoothing` is the share of the uniform distribution in every row with a
+/// label. alpha in [0, 1] and smoothing in [0, 1), else ConfigError.
+SoftLabels soft_labels(const LabelModel& model, const Annotations& data, double alpha,
+                       double smoothing = 0);
 
 }  // namespace affuse

@@ -2,6 +2,7 @@
 #include "data/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 
 /// Rows that a worker takes at once: short enough that all workers share one batch.
 constexpr std::size_t kPiece = 8;
+/// Between two looks at `interrupted`.
+constexpr auto kPatience = std::chrono::milliseconds(20);
 
 void check(const LoaderOptions& options, std::size_t samples, std::size_t classes,
            std::size_t targets) {
@@ -101,8 +104,12 @@ bool Loader::next(Batch& batch) {
   std::unique_lock lock(mutex_);
   if (head_ == opened_) return false;
   Slot& slot = slot_of(head_);
+  const auto interrupted = [this] { return options_.interrupted && options_.interrupted(); };
   // A share without samples is finished from the start, but not before a worker has passed it.
-  ready_.wait(lock, [&] { return claiming_ > head_ && slot.finished == slot.samples.size(); });
+  const auto filled = [&] { return claiming_ > head_ && slot.finished == slot.samples.size(); };
+  do {
+    if (interrupted()) return false;
+  } while (!ready_.wait_for(lock, kPatience, filled));
   if (slot.error) std::rethrow_exception(slot.error);
   std::swap(batch, slot.batch);
   ++head_;

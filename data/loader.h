@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -34,6 +35,8 @@ struct LoaderOptions {
   /// Decoded images, read where they are there and filled where not; may be shared by loaders of
   /// the same manifest. Null: every epoch decodes.
   std::shared_ptr<ImageCache> images;
+  /// Asked by next() at first and while it waits; once it says true, next() gives no more batches.
+  std::function<bool()> interrupted;
 };
 
 /// What a batch holds depends on (options, epoch, batch number) alone, not on threads or timing.
@@ -54,9 +57,9 @@ class Loader {
   /// Drops what is under way and begins `epoch` at a batch (a resumed run: not 0).
   void start_epoch(std::uint32_t epoch, std::size_t first_batch = 0);
 
-  /// Swaps the next batch into `batch`, or returns false after the last (and before the first
-  /// start_epoch()). Rethrows the error of the
-  /// batch's first unreadable sample, and goes on doing so until start_epoch().
+  /// Swaps the next batch into `batch`, or returns false after the last, before the first
+  /// start_epoch() and when interrupted. Rethrows the error of the batch's first unreadable sample,
+  /// and goes on doing so until start_epoch().
   bool next(Batch& batch);
 
  private:

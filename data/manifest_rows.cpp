@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,6 +24,7 @@ namespace {
 /// Without names the classes are the numbers in the file; a typing error must not make millions.
 constexpr int kMaxNumberedClasses = 1000;
 constexpr double kSumTolerance = 1e-3;
+constexpr std::size_t kMaxPathBytes = 4096;  // Linux opens no longer one
 
 struct Columns {
   int path, label, valence, arousal, subject, split;
@@ -85,7 +87,11 @@ Columns find_columns(const CsvTable& table, std::size_t classes) {
 
 std::string path_at(const CsvTable& table, std::size_t row, int column) {
   const std::string& text = table.text(row, column);
-  if (text.empty()) fail(table, row, column, "is empty");
+  if (text.empty()) fail(table, row, column, "is empty; name the image");
+  if (text.size() > kMaxPathBytes) {
+    fail(table, row, column,
+         fmt::format("is {} bytes long; a path has at most {}", text.size(), kMaxPathBytes));
+  }
   const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7F; };
   if (std::ranges::any_of(text, control)) {
     fail(table, row, column, in_quotes(text) + " holds a control character");
@@ -159,6 +165,24 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// A path twice may be meant (a rare class repeated) or a slip, so the user is told.
+void warn_of_repeats(const CsvTable& table, int column) {
+  std::unordered_map<std::string_view, std::size_t> first;
+  std::size_t repeats = 0, row = 0, before = 0;
+  for (std::size_t r = 0; r < table.rows(); ++r) {
+    const auto [found, fresh] = first.try_emplace(table.text(r, column), r);
+    if (fresh || repeats++ > 0) continue;
+    row = r;
+    before = found->second;
+  }
+  if (repeats == 0) return;
+  log_warning(
+      fmt::format("{}: {} stands on line {} already; rows that repeat a path: {}, each a "
+                  "sample of its own",
+                  table.place(row, column), in_quotes(table.text(row, column)),
+                  table.line_of(before), repeats));
+}
+
 /// Names 0..K-1, K one above the largest label found.
 std::vector<std::string> numbered_classes(const Manifest& manifest, std::size_t soft_classes) {
   int count = static_cast<int>(soft_classes);
@@ -194,6 +218,7 @@ ManifestRows read_manifest_rows(const std::string& path, std::vector<std::string
     rows.lines.push_back(table.line_of(r));
     rows.manifest.samples.push_back(std::move(s));
   }
+  warn_of_repeats(table, columns.path);
   rows.manifest.classes =
       classes.empty() ? numbered_classes(rows.manifest, columns.soft.size()) : std::move(classes);
   return rows;

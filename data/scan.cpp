@@ -63,7 +63,7 @@ void check_fraction(const std::vector<BadImage>& bad, std::size_t total, double 
                                 bad.size() > 3 ? ", ..." : ""));
   throw DataError(fmt::format(
       "{} of {} images are bad ({:.2f} %, data.max_bad_fraction allows "
-      "{:.2f} %): {}{}",
+      "{:.2f} %): {}{}; repair them, take them out or raise the limit",
       bad.size(), total, 100 * share, 100 * allowed, first, bad.size() > 3 ? ", ..." : ""));
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -65,11 +66,13 @@ std::vector<Entry> list_images(const std::string& folder) {
       ++others;
     }
   }
-  if (code) throw DataError(folder + ": cannot be listed: " + code.message());
+  if (code)
+    throw DataError(folder + ": cannot be listed: " + code.message() +
+                    "; data.root is the folder that holds train_set and val_set");
   if (others > 0) log_warning(fmt::format("{}: {} names are not N.jpg or N.png", folder, others));
   if (entries.empty()) throw DataError(folder + ": holds no image N.jpg or N.png");
 
-  std::ranges::sort(entries, {}, &Entry::id);
+  std::ranges::sort(entries, {}, [](const Entry& e) { return std::tie(e.id, e.file); });
   const auto twin = std::ranges::adjacent_find(entries, {}, &Entry::id);
   if (twin != entries.end()) {
     throw DataError(fmt::format("{}: {} and {} have the same id", folder, in_quotes(twin->file),

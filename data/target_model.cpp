@@ -56,12 +56,13 @@ math::NoiseAwareParams<float> single(const math::NoiseAwareParams<double>& m) {
 
 }  // namespace
 
-math::TargetModel<float> target_model(const LabelModel& model, double alpha) {
+math::TargetModel<float> target_model(const LabelModel& model, double alpha, double smoothing) {
   math::TargetModel<float> out{};
   out.kind = target_kind(model.options.kind);
   out.classes = model.classes();
   out.knows_va = std::any_of(model.pi.begin(), model.pi.end(), [](double p) { return p > 0; });
   out.alpha = static_cast<float>(alpha);
+  out.smoothing = static_cast<float>(smoothing);
   out.gmm = single(model.gmm_params());
   out.euclid = single(model.euclid_params());
   if (model.noise_aware.components > 0) out.noise_aware = single(model.noise_aware_params());

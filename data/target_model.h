@@ -5,7 +5,8 @@
 
 namespace affuse {
 
-/// The model's kind, its parameters in single precision, and the share of the one-hot label.
-math::TargetModel<float> target_model(const LabelModel& model, double alpha);
+/// The model's kind, its parameters in single precision, the share of the one-hot label (Eq. 4) and
+/// that of the uniform distribution (label smoothing).
+math::TargetModel<float> target_model(const LabelModel& model, double alpha, double smoothing = 0);
 
 }  // namespace affuse

@@ -23,6 +23,12 @@ class DataError : public Error {
   using Error::Error;
 };
 
+/// A file or folder that cannot be written (exit status 1).
+class FileError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A weights file or checkpoint that cannot be read, written or does not fit the model.
 class WeightsError : public Error {
  public:

@@ -5,12 +5,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
-#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/descriptor.h"
 #include "engine/error.h"
 
 namespace affuse {
@@ -19,41 +19,7 @@ namespace {
 std::string reason(int code) { return std::generic_category().message(code); }
 
 [[noreturn]] void fail(const std::string& path, const char* call, int code) {
-  throw Error(path + ": " + call + ": " + reason(code));
-}
-
-/// Owns a file descriptor.
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags) {
-    do {
-      fd_ = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-    } while (fd_ < 0 && errno == EINTR);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-
-  bool ok() const { return fd_ >= 0; }
-  int get() const { return fd_; }
-  /// Returns 0 or the error. Linux frees the descriptor even on EINTR, so that one is no error.
-  int close() {
-    const int status = ::close(std::exchange(fd_, -1));
-    return status == 0 || errno == EINTR ? 0 : errno;
-  }
-
- private:
-  int fd_ = -1;
-};
-
-int sync(int fd) {
-  int status;
-  do {
-    status = ::fsync(fd);
-  } while (status != 0 && errno == EINTR);
-  return status == 0 ? 0 : errno;
+  throw FileError(path + ": " + call + ": " + write_failure(code));
 }
 
 /// Reads up to the size that the file had when it was opened.
@@ -106,7 +72,7 @@ class Temporary {
   /// Makes the bytes durable.
   void finish() {
     flush();
-    if (const int code = sync(file_.get())) fail(path_, "fsync", code);
+    if (const int code = file_.sync()) fail(path_, "fsync", code);
     if (const int code = file_.close()) fail(path_, "close", code);
   }
 
@@ -125,12 +91,7 @@ class Temporary {
   }
 
   void write(std::span<const std::uint8_t> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail(path_, "write", errno);
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
+    if (const int code = file_.write(bytes)) fail(path_, "write", code);
   }
 
   std::string path_;
@@ -146,7 +107,7 @@ bool existing_file(const std::string& path) {
     if (errno == ENOENT) return false;
     fail(path, "stat", errno);
   }
-  if (!S_ISREG(info.st_mode)) throw Error(path + ": exists and is not a regular file");
+  if (!S_ISREG(info.st_mode)) throw FileError(path + ": exists and is not a regular file");
   return true;
 }
 
@@ -164,9 +125,7 @@ void sync_folder(const std::string& path) {
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const Descriptor descriptor(folder, O_RDONLY | O_DIRECTORY);
   if (!descriptor.ok()) fail(folder, "open", errno);
-  // EINVAL: the file system cannot sync folders, so there is nothing to wait for.
-  const int code = sync(descriptor.get());
-  if (code != 0 && code != EINVAL) fail(folder, "fsync of the folder", code);
+  if (const int code = descriptor.sync()) fail(folder, "fsync of the folder", code);
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ using ByteSink = std::function<void(std::span<const std::uint8_t>)>;
 
 /// Writes PATH through PATH.tmp in the same folder: write loop with EINTR, fsync, checked close,
 /// rename, fsync of the folder. With `keep`, an existing PATH is first renamed to `keep`. On any
-/// failure PATH.tmp is removed, PATH is untouched and Error names the path, the call and the
-/// reason.
+/// failure PATH.tmp is removed and FileError names the path, the call and the reason; PATH is
+/// untouched, or whole and new where only the fsync of the folder failed.
 void write_file_atomic(const std::string& path, const std::function<void(const ByteSink&)>& produce,
                        const std::string& keep = {});
 void write_file_atomic(const std::string& path, std::string_view text);

@@ -19,6 +19,8 @@ enum class Purpose : std::uint32_t {
   split = 6,
   synth = 7,
   test = 8,
+  mixup = 9,
+  holdout = 10,
 };
 
 struct Philox4 {

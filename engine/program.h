@@ -62,7 +62,7 @@ struct Step {
   std::string engine;  ///< what runs it: a vendor's implementation or "own"
   std::vector<BufferId> reads;
   std::vector<BufferId> writes;       ///< overwritten
-  std::vector<BufferId> accumulates;  ///< added to: gradients with several sources
+  std::vector<BufferId> accumulates;  ///< added to (by several sources) or changed in place
   std::vector<BufferId> scratch;
   double flops = 0;
   double parameter_bytes = 0;  ///< read or written in external buffers

@@ -14,6 +14,7 @@ struct StepState {
   float loss_scale = 1;        ///< dynamic loss scale (fp16); 1 otherwise
   float share = 1;             ///< of this rank in the global batch; scales its gradients
   float bn_momentum = 0.1f;    ///< weight of this batch in the running statistics
+  float mix = 1;               ///< mixup: a sample's own share of its blend, in [0, 1]; 1: no blend
   std::int32_t averaged = 0;   ///< models already in the SWA average
   std::int32_t found_inf = 0;  ///< 1: a loss or gradient was not finite, the update was skipped
   double loss = 0;             ///< Eq. 9

@@ -1,5 +1,7 @@
 #include "engine/text.h"
 
+#include <utility>
+
 namespace affuse {
 
 std::string in_quotes(std::string_view text) {
@@ -11,9 +13,13 @@ std::string in_quotes(std::string_view text) {
     if (!out.empty() && (out.back() & 0x80) != 0) out.pop_back();
     out += "...";
   }
-  for (char& c : out)
+  return "'" + one_line(std::move(out)) + "'";
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return "'" + out + "'";
+  return text;
 }
 
 }  // namespace affuse

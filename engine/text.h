@@ -9,4 +9,7 @@ namespace affuse {
 /// boundary.
 std::string in_quotes(std::string_view text);
 
+/// `text` with its control characters replaced by '?'.
+std::string one_line(std::string text);
+
 }  // namespace affuse

@@ -12,6 +12,8 @@ std::string name_of(Mode mode) {
       return "statistics";
     case Mode::average:
       return "average";
+    case Mode::heads:
+      return "heads";
   }
   return "?";
 }

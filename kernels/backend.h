@@ -18,7 +18,8 @@ namespace affuse {
 
 struct DescribedDevice;
 
-enum class Mode { train, eval, statistics, average };
+/// heads: a training step on a frozen backbone, which computes as in evaluation.
+enum class Mode { train, eval, statistics, average, heads };
 enum class Precision { fp32, tf32, bf16, fp16 };
 
 std::string name_of(Mode mode);
@@ -64,7 +65,7 @@ inline constexpr const char* label_model = "label_model";      ///< math::Target
 inline constexpr const char* loss_settings = "loss_settings";  ///< math::LossSettings
 }  // namespace external
 
-/// Names of the input and output buffers of train, statistics and eval programs.
+/// Names of the input and output buffers of train, heads, statistics and eval programs.
 namespace io {
 inline constexpr const char* images = "images";            ///< u8 [N, H, W, 3]
 inline constexpr const char* augment = "augment";          ///< AugmentParams [N]

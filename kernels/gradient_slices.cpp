@@ -4,10 +4,10 @@
 
 namespace affuse {
 
-GradientSlices::GradientSlices(const ParameterLayout& layout, std::size_t least)
+GradientSlices::GradientSlices(const ParameterLayout& layout, std::size_t least, std::size_t begin)
     : least_(least), end_(layout.weights), done_(layout.slots.size(), false) {
   for (std::size_t i = 0; i < layout.slots.size(); ++i)
-    if (!layout.slots[i].running)
+    if (!layout.slots[i].running && layout.slots[i].offset >= begin)
       parts_.push_back({layout.slots[i].offset, static_cast<ParamId>(i)});
   std::sort(parts_.begin(), parts_.end(),
             [](const Part& a, const Part& b) { return a.offset < b.offset; });

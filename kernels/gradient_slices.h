@@ -21,7 +21,9 @@ class GradientSlices {
   /// beside backward.
   static constexpr std::size_t kLeast = std::size_t{2} << 20;
 
-  explicit GradientSlices(const ParameterLayout& layout, std::size_t least = kLeast);
+  /// Of the buffer from `begin` (floats, where a parameter begins) to its end.
+  explicit GradientSlices(const ParameterLayout& layout, std::size_t least = kLeast,
+                          std::size_t begin = 0);
 
   /// The gradient of `id` is computed.
   void complete(ParamId id);

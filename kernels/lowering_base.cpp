@@ -1,10 +1,33 @@
 #include "kernels/lowering_base.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "engine/error.h"
+
 namespace affuse {
+namespace {
+
+// With a frozen backbone the heads: in every layout the end of the buffers.
+Slot updated_part(const Graph& graph, const ParameterLayout& layout, Mode mode) {
+  if (mode != Mode::heads) return {0, layout.weights};
+  std::size_t heads = layout.weights, backbone_end = 0;
+  for (std::size_t i = 0; i < layout.slots.size(); ++i) {
+    const Slot& slot = layout.slots[i];
+    const ParamKind kind = graph.params()[i].kind;
+    if (kind == ParamKind::weight || kind == ParamKind::bias)
+      heads = std::min(heads, slot.offset);
+    else if (!slot.running)
+      backbone_end = std::max(backbone_end, slot.offset + slot.count);
+  }
+  if (backbone_end > heads)
+    throw Error("frozen epochs need the heads behind all other parameters of the layout");
+  return {heads, layout.weights - heads};
+}
+
+}  // namespace
 
 LoweringBase::LoweringBase(const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
                            const EngineChoices* recorded, std::shared_ptr<Communicator> ranks,
@@ -14,10 +37,16 @@ LoweringBase::LoweringBase(const Graph& graph, const LowerSpec& spec, const Para
       layout_(layout),
       ranks_(std::move(ranks)),
       type_(type),
+      updated_(updated_part(graph, layout, spec.mode)),
       groups_(fuse(graph)),
       recorded_(recorded) {
   program_.name = name_of(spec.mode);
-  if (ranks_->size() > 1) slices_.emplace(layout_);
+  if (ranks_->size() > 1) slices_.emplace(layout_, GradientSlices::kLeast, updated_.offset);
+}
+
+bool LoweringBase::carries_gradients(const Group& group) const {
+  return spec_.mode != Mode::heads ||
+         (group.lone != nullptr && std::holds_alternative<Linear>(*group.lone));
 }
 
 BufferId LoweringBase::value(ValueId id) {
@@ -27,6 +56,11 @@ BufferId LoweringBase::value(ValueId id) {
   const Value& v = graph_.at(id);
   const Life life = v.shape.rank() == 1 ? Life::output : Life::transient;
   return it->second = program_.add(v.name, maps(v.shape), life);
+}
+
+std::size_t LoweringBase::stored_elements(ValueId id) const {
+  const TensorDesc desc = maps(graph_.at(id).shape);
+  return desc.bytes / static_cast<std::size_t>(spec_.batch) / size_of(desc.dtype);
 }
 
 BufferId LoweringBase::input(const char* name, Shape shape, DType type) {

@@ -29,15 +29,24 @@ class LoweringBase {
   /// A batch of maps [C, H, W] as the backend stores them, or of [C] in fp32.
   virtual TensorDesc maps(const Shape& sample) const = 0;
 
+  /// Whether the program ends with gradients and an update.
+  bool trains() const { return spec_.mode == Mode::train || spec_.mode == Mode::heads; }
+  /// Whether batch norm takes the running statistics and leaves them alone.
+  bool running_norm() const { return spec_.mode == Mode::eval || spec_.mode == Mode::heads; }
+  /// Whether gradients go through the group: on a frozen backbone through the heads alone.
+  bool carries_gradients(const Group& group) const;
+
   BufferId value(ValueId id);
+  /// Elements of one sample of a value as it is stored.
+  std::size_t stored_elements(ValueId id) const;
   BufferId input(const char* name, Shape shape, DType type);
   BufferId output(const char* name, Shape shape, DType type);
   BufferId external(const char* name);
   Place parameter(ParamId id);
   Place parameter_gradient(ParamId id);
-  /// Where a step reads a convolution's weights: fp32, or the 16-bit copy. Only training keeps the
-  /// copy between steps; the other modes round their own ("rounded weights") when the weights
-  /// change.
+  /// Where a step reads a convolution's weights: fp32, or the 16-bit copy. Only training (train)
+  /// keeps the copy between steps; the other modes round their own ("rounded weights") when the
+  /// weights change.
   Place conv_weight(ParamId id);
   /// The implementation that an earlier run took for this step; null: none is wanted.
   const std::string* recorded(const std::string& step) const;
@@ -55,7 +64,8 @@ class LoweringBase {
   const LowerSpec spec_;
   const ParameterLayout& layout_;
   const std::shared_ptr<Communicator> ranks_;
-  const DType type_;  ///< of activations
+  const DType type_;    ///< of activations
+  const Slot updated_;  ///< the part of the flat buffers that the update is for
   std::vector<Group> groups_;
   Program program_;
   ValueId image_ = -1;  ///< what Augment gives

@@ -55,6 +55,13 @@ struct Augment {
   float mean[3], std[3];
 };
 
+/// Mixup (Zhang et al., ICLR 2018), in training only: image i of the valid ones becomes
+/// m x_i + (1 - m) x_j with j = valid - 1 - i, in place, m = StepState::mix. The loss blends the
+/// losses against both targets likewise.
+struct Mixup {
+  ValueId x;
+};
+
 /// Label posterior, fusion and the three losses (Eq. 1-9) with their gradients.
 struct AffectLoss {
   ValueId logits, va;
@@ -72,7 +79,7 @@ struct Adam {
 /// Equal-weight running average of the parameters (torch.optim.swa_utils).
 struct Average {};
 
-using Op = std::variant<Augment, Conv, BatchNorm, Add, Relu, MaxPool, GlobalAvgPool, Linear,
+using Op = std::variant<Augment, Mixup, Conv, BatchNorm, Add, Relu, MaxPool, GlobalAvgPool, Linear,
                         AffectLoss, AllReduce, Adam, Average>;
 
 /// std::visit with one lambda an alternative.

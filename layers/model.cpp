@@ -14,13 +14,14 @@ Graph training_graph(const NetworkSpec& network, const std::optional<Adam>& adam
 }
 
 Model::Model(std::unique_ptr<Backend> backend, const NetworkSpec& network, const LowerSpec& train,
-             const std::optional<Adam>& adam, const EngineChoices* recorded)
+             const std::optional<Adam>& adam, const EngineChoices* recorded, bool freezes)
     : backend_(std::move(backend)),
       network_(network),
       graph_(training_graph(network, adam)),
       parameters_(std::make_unique<Parameters>(*backend_, graph_, train)) {
   std::vector<Mode> modes = {Mode::eval};
   if (adam) modes = {Mode::train, Mode::eval, Mode::statistics, Mode::average};
+  if (adam && freezes) modes.push_back(Mode::heads);
   std::size_t bytes = 1;
   for (const Mode mode : modes) {
     LowerSpec spec = train;

@@ -19,9 +19,11 @@ class Model {
  public:
   /// `train` fixes batch and precision of all plans. `adam` is what the training step ends with
   /// (nullopt: a model for evaluation only, without a training plan). `recorded`: see
-  /// Backend::lower.
+  /// Backend::lower. `freezes`: some steps train the heads alone (Mode::heads). Such a step holds
+  /// what it made of the backbone: after other plans have run, Plan::use prepares it anew.
   Model(std::unique_ptr<Backend> backend, const NetworkSpec& network, const LowerSpec& train,
-        const std::optional<Adam>& adam, const EngineChoices* recorded = nullptr);
+        const std::optional<Adam>& adam, const EngineChoices* recorded = nullptr,
+        bool freezes = false);
 
   const Graph& graph() const { return graph_; }
   const NetworkSpec& network() const { return network_; }

@@ -53,6 +53,11 @@ void Parameters::set(const std::string& buffer, ParamId id, std::span<const floa
   backend_.upload(base + slot.offset, stored.data(), slot.count * sizeof(float));
 }
 
+void Parameters::clear(const std::string& buffer) {
+  const std::vector<std::byte> zeros(bytes(buffer));
+  backend_.upload(data(buffer), zeros.data(), zeros.size());
+}
+
 void Parameters::copy(const std::string& from, const std::string& to) {
   for (ParamId id = 0; id < static_cast<ParamId>(graph_.params().size()); ++id)
     set(to, id, get(from, id));

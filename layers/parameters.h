@@ -30,6 +30,9 @@ class Parameters {
   /// Sets one parameter from its public order. Throws Error when the count differs.
   void set(const std::string& buffer, ParamId id, std::span<const float> values);
 
+  /// Sets a flat buffer to zero.
+  void clear(const std::string& buffer);
+
   /// Copies weights to the average's buffers or back ("weights" <-> "average").
   void copy(const std::string& from, const std::string& to);
 

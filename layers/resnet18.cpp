@@ -45,6 +45,7 @@ Graph resnet18(const NetworkSpec& spec) {
   std::copy(spec.mean.begin(), spec.mean.end(), augment.mean);
   std::copy(spec.std.begin(), spec.std.end(), augment.std);
   graph.add("augment", augment);
+  if (spec.mixup) graph.add("mixup", Mixup{x});
 
   x = conv_norm_act(graph, x, {"conv1", "bn1", channels, 7, 2});
   const int pooled = spec.image_size / 4;

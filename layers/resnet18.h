@@ -15,12 +15,13 @@ struct NetworkSpec {
   Activation va_activation = Activation::tanh;
   std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};
   std::array<float, 3> std = {0.229f, 0.224f, 0.225f};
+  bool mixup = false;  ///< training blends pairs of images and their losses
 };
 
 /// Channels of layer1 at a width: 64 * width to the next multiple of 16, at least 16.
 int base_channels(double width);
 
-/// Augment -> stem -> 8 basic blocks -> average pooling -> fc_class, fc_va -> loss.
+/// Augment (-> Mixup) -> stem -> 8 basic blocks -> average pooling -> fc_class, fc_va -> loss.
 /// Throws ConfigError for an image size or width that does not fit.
 Graph resnet18(const NetworkSpec& spec);
 

@@ -4,9 +4,11 @@
 readonly BUILD_PACKAGES=(
   cmake ninja-build g++ ccache
   libdnnl-dev nlohmann-json3-dev libstb-dev libjpeg62-turbo-dev libfmt-dev libcli11-dev)
-# LibTorch, torchvision and numpy are what the tests compare with; affuse itself needs none of them.
+# LibTorch, torchvision, numpy and jsonschema are what the tests compare with; affuse itself needs
+# none of them.
 readonly TEST_PACKAGES=(
-  libgtest-dev libtorch-dev python3-torchvision python3-numpy python3-pil libopenmpi-dev openmpi-bin)
+  libgtest-dev libfiu-dev libtorch-dev python3-torchvision python3-numpy python3-pil
+  python3-jsonschema libopenmpi-dev openmpi-bin)
 
 # fail STATUS LINE...: says why on stderr and ends the script.
 fail() {

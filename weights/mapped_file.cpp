@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "engine/descriptor.h"
 #include "engine/error.h"
 
 namespace affuse {
@@ -19,29 +19,18 @@ namespace {
   throw WeightsError(fmt::format("{}: {}: {}", path, what, std::generic_category().message(code)));
 }
 
-/// Closes the descriptor at the end of the scope; a map outlives it.
-struct Descriptor {
-  int fd;
-  explicit Descriptor(const std::string& path)
-      : fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
-    if (fd < 0) fail(path, "cannot be opened", errno);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { ::close(fd); }
-};
-
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) {
-  const Descriptor file(path);
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);  // a FIFO would block
+  if (!file.ok()) fail(path, "cannot be opened", errno);
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) fail(path, "fstat", errno);
+  if (::fstat(file.get(), &info) != 0) fail(path, "fstat", errno);
   if (S_ISDIR(info.st_mode)) throw WeightsError(path + ": is a folder, not a file");
   if (!S_ISREG(info.st_mode)) throw WeightsError(path + ": is not a regular file");
   const auto size = static_cast<std::size_t>(info.st_size);
   if (size == 0) return;
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(path, "mmap", errno);
   bytes_ = {static_cast<const std::uint8_t*>(address), size};
 }

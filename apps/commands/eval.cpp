@@ -79,7 +79,8 @@ int run_eval(const EvalOptions& options) {
     write_predictions(file, split.manifest, result.predictions);
     log_info("predictions: " + file);
   }
-  const Measures measures = compute_measures(result.predictions, {config.calibration.bins, {}});
+  const Measures measures = compute_measures(
+      result.predictions, {config.calibration.bins, card.temperature, TemperatureFrom::holdout});
   write_out(options.json ? to_json(measures, card.classes).dump(2) + "\n"
                          : to_text(measures, card.classes));
   return 0;

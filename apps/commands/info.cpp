@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -100,7 +101,9 @@ int run_info(const InfoOptions& options) {
                       config.data.image_size, name_of(spec.precision));
   text += parameters_text(graph, layout, spec);
   double arena = 0;
-  for (const Mode mode : {Mode::train, Mode::eval}) {
+  std::vector<Mode> modes = {Mode::train, Mode::eval};
+  if (config.train.freeze_epochs > 0) modes.insert(modes.begin(), Mode::heads);
+  for (const Mode mode : modes) {
     spec.mode = mode;
     const Program program = backend->lower(graph, spec, layout, nullptr);
     const ArenaPlan plan = place(program);

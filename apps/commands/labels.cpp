@@ -8,6 +8,7 @@
 #include "apps/trainer/dataset.h"
 #include "data/csv.h"
 #include "data/manifest.h"
+#include "engine/descriptor.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "fmt/format.h"
@@ -67,20 +68,21 @@ std::string header_line(const std::vector<Group>& groups, std::size_t classes) {
 }
 
 void write_labels(const std::string& out_dir, const Manifest& manifest, const Annotations& data,
-                  const LabelModel& model, double alpha) {
+                  const LabelModel& model, double alpha, double smoothing) {
   if (out_dir.empty()) return;
   std::error_code code;
   std::filesystem::create_directories(out_dir, code);
-  if (code) throw DataError(fmt::format("{}: cannot be made: {}", out_dir, code.message()));
-  write_labels_csv(out_dir + "/labels.csv", manifest, data, model, alpha);
+  if (code)
+    throw FileError(fmt::format("{}: cannot be made: {}", out_dir, write_failure(code.value())));
+  write_labels_csv(out_dir + "/labels.csv", manifest, data, model, alpha, smoothing);
   write_file_atomic(out_dir + "/labels.json", labels_json(model, manifest.classes, alpha));
 }
 
 }  // namespace
 
 void write_labels_csv(const std::string& path, const Manifest& manifest, const Annotations& data,
-                      const LabelModel& model, double alpha) {
-  const SoftLabels soft = soft_labels(model, data, alpha);
+                      const LabelModel& model, double alpha, double smoothing) {
+  const SoftLabels soft = soft_labels(model, data, alpha, smoothing);
   const auto classes = static_cast<std::size_t>(model.classes());
   std::vector<Group> groups{{"gmm", {model, LabelKind::gmm}},
                             {"euclid", {model, LabelKind::euclid}}};
@@ -160,7 +162,7 @@ std::string run_labels(const LabelsOptions& options) {
   } catch (const DataError& error) {
     throw DataError(options.manifest_csv + ": " + error.what());
   }
-  write_labels(options.out_dir, manifest, data, model, alpha);
+  write_labels(options.out_dir, manifest, data, model, alpha, 0);
   return labels_summary(model, manifest.classes, alpha);
 }
 
@@ -169,7 +171,7 @@ std::string run_labels(const Config& config, const std::string& out_dir) {
   const TrainingLabels labels = prepare_labels(config, manifest, true);
   Annotations data = annotations_of(manifest);
   data.labels = labels.noisy;
-  write_labels(out_dir, manifest, data, labels.model, labels.alpha);
+  write_labels(out_dir, manifest, data, labels.model, labels.alpha, config.loss.label_smoothing);
   return labels_summary(labels.model, manifest.classes, labels.alpha);
 }
 

@@ -42,8 +42,9 @@ StoredLabelModel parse_labels_json(const std::string& text, const std::string& n
 /// Writes labels.csv: path,class,valence,arousal, then p_gmm_k, p_euclid_k, p_noise_aware_k (where
 /// it was fitted) and p_fused_k in shortest round-trip digits; an undefined value is empty. `data`
 /// are the annotations that training sees (after label noise), one a sample of the manifest.
+/// `smoothing`: of p_fused, see soft_labels.
 void write_labels_csv(const std::string& path, const Manifest& manifest, const Annotations& data,
-                      const LabelModel& model, double alpha);
+                      const LabelModel& model, double alpha, double smoothing = 0);
 
 /// The fitted model as a table for people.
 std::string labels_summary(const LabelModel& model, const std::vector<std::string>& classes,

@@ -127,6 +127,7 @@ std::string run_metrics(const MetricsOptions& options) {
       read_predictions(options.predictions_csv, options.classes, options.class_names);
   MeasureOptions measure;
   measure.bins = options.bins;
+  measure.temperature = options.temperature;
   const Measures measures = compute_measures(predictions, measure);
   std::string text = options.json ? to_json(measures, options.class_names).dump() + "\n"
                                   : to_text(measures, options.class_names);

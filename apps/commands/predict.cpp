@@ -43,8 +43,9 @@ bool looks_like_image(const fs::path& path) {
 
 void add_folder(const std::string& folder, std::vector<std::string>& paths) {
   std::vector<std::string> found;
+  std::error_code no_file;  // such as a link to itself
   for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && looks_like_image(entry.path()))
+    if (entry.is_regular_file(no_file) && looks_like_image(entry.path()))
       found.push_back(entry.path().string());
   if (found.empty())
     throw DataError(folder + ": no image in this folder (.jpg, .jpeg, .png, .bmp)");
@@ -65,8 +66,9 @@ void add_csv(const std::string& file, std::vector<std::string>& paths) {
 
 Manifest collect(const std::vector<std::string>& inputs, const ModelCard& card) {
   std::vector<std::string> paths;
+  std::error_code no_folder;  // whatever it is, the scan says why it cannot be read
   for (const std::string& input : inputs) {
-    if (fs::is_directory(input)) {
+    if (fs::is_directory(input, no_folder)) {
       add_folder(input, paths);
     } else if (lower_extension(input) == ".csv") {
       add_csv(input, paths);
@@ -147,6 +149,10 @@ void bind_nothing(Model& model, int classes) {
 int run_predict(const PredictOptions& options) {
   const Weights weights = read_weights(options.weights);
   const ModelCard card = read_card(weights.metadata, options.weights);
+  if (options.calibrated && !card.temperature)
+    throw ConfigError(options.weights +
+                      ": --calibrated needs a temperature, which these weights do not carry; train "
+                      "with calibration.holdout");
   Manifest manifest = collect(options.inputs, card);
   ScanOptions scan;
   scan.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -168,11 +174,14 @@ int run_predict(const PredictOptions& options) {
   loading.augment.enabled = false;
   Loader loader(manifest, loading);
   Progress bar("predicting", static_cast<std::int64_t>(manifest.samples.size()));
-  const Predictions p =
+  Predictions p =
       evaluate(*model, WeightSet::current, loader, manifest, [&](std::size_t done, std::size_t) {
         bar.update(static_cast<std::int64_t>(done));
       }).predictions;
   bar.finish();
+  if (options.calibrated)
+    p.probabilities =
+        scaled_softmax(log_probabilities(p.probabilities), p.classes, *card.temperature);
   const std::size_t k = card.classes.size();
   for (std::size_t i = 0; i < manifest.samples.size(); ++i)
     write_out((options.json ? json_line : text_line)(manifest.samples[i], card.classes,

@@ -9,6 +9,7 @@ struct PredictOptions {
   std::string weights;              ///< .safetensors
   std::vector<std::string> inputs;  ///< images, folders, CSV files with a column `path`
   std::string features;             ///< .npy to write the 512-d features to; empty: none
+  bool calibrated = false;          ///< scale by the weights' temperature
   bool json = false;
   bool quiet = false;
 };

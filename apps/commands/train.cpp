@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@
 #include "apps/output.h"
 #include "apps/signals.h"
 #include "apps/terminal.h"
+#include "apps/trainer/disk_estimate.h"
 #include "apps/trainer/dry_run.h"
 #include "apps/trainer/setup.h"
 #include "apps/trainer/trainer.h"
@@ -80,21 +82,31 @@ Splits open_data_of_ranks(const Config& config, const std::string& scan_file, Ra
   return open_splits(config, ranks.first() ? scan_file : std::string(), show);
 }
 
+// For a dry run, which writes nothing: faces that are not there yet are drawn into memory.
+Splits open_data_to_look_at(const Config& config) {
+  if (must_draw(config))
+    return preview_synthetic(config, kDrySteps * static_cast<std::size_t>(config.train.batch_size));
+  RankGroup alone;
+  return open_data_of_ranks(config, "", alone);
+}
+
 Prepared prepare(const Config& config, const std::string& scan_file,
-                 const std::shared_ptr<RankGroup>& ranks) {
+                 const std::shared_ptr<RankGroup>& ranks, bool dry = false) {
   check_shares(config, *ranks);
   if (ranks->size() > 1)
     log_info(
         fmt::format("ranks: {} processes, started by {}", ranks->size(), ranks->ranks().launcher));
   Prepared out;
   out.backend = open_backend(config, ranks);  // before the data, whose scan may take long
-  Splits splits = open_data_of_ranks(config, scan_file, *ranks);
+  Splits splits =
+      dry ? open_data_to_look_at(config) : open_data_of_ranks(config, scan_file, *ranks);
   out.inputs.ranks = ranks;
   out.inputs.config = config;
   out.inputs.train = std::move(splits.train);
   out.inputs.val = std::move(splits.val);
   const std::vector<std::string>& classes = out.inputs.train.manifest.classes;
   out.inputs.labels = prepare_labels(config, out.inputs.train.manifest);
+  out.inputs.holdout = take_holdout(config, out.inputs.train, out.inputs.labels);
   out.labels_json = affuse::labels_json(out.inputs.labels.model, classes, out.inputs.labels.alpha);
   out.inputs.card.classes = classes;
   out.inputs.card.network = network_spec(config, static_cast<int>(classes.size()));
@@ -134,8 +146,24 @@ TrainEvents show_training(std::unique_ptr<Progress>& bar, const Config& config) 
     bar.reset();
     log_info(line);
   };
-  events.interrupted = caught_signal;
   return events;
+}
+
+// Bytes depend on the device, its libraries and the number of threads.
+void warn_of_changes(const std::map<std::string, std::string>& then, const DeviceInfo& device) {
+  std::string changes;
+  for (const auto& [what, now] : versions(device))
+    if (const auto old = then.find(what); old != then.end() && old->second != now)
+      changes += fmt::format("{}{}: {} before, {} now", changes.empty() ? "" : "; ", what,
+                             old->second, now);
+  if (!changes.empty())
+    log_warning(changes +
+                "; the run goes on, but will not end in the same bytes as an uninterrupted one");
+}
+
+DiskNeed disk_need_of(const TrainInputs& in, const Graph& graph) {
+  return disk_need(in.config, graph, in.train.manifest, in.val.manifest,
+                   steps_an_epoch(in.config, in.train.manifest));
 }
 
 int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
@@ -145,27 +173,40 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
   const auto model = build_training_model(
       std::move(prepared.backend), config, static_cast<int>(classes.size()),
       resumed != nullptr ? &resumed->choices : nullptr, prepared.inputs.ranks->size());
-  if (checkpoint != nullptr)
+  if (checkpoint != nullptr) {
     restore(*model, *checkpoint, folder.file("checkpoints/last.safetensors"));
-  write_beginning(folder, prepared, model->backend().info());
+    warn_of_changes(resumed->versions, model->backend().info());
+  }
+  if (prepared.inputs.ranks->first())
+    warn_of_a_small_disk(disk_need_of(prepared.inputs, model->graph()), folder.path());
+  catch_signals();  // from here on there is something to write a checkpoint of
+  prepared.inputs.interrupted = caught_signal;
   const TrainingState state = resumed != nullptr ? resumed->state : TrainingState{};
-  folder.write_status("running", state.epoch, "");
-  Trainer trainer(std::move(prepared.inputs), *model, folder, state);
   std::unique_ptr<Progress> bar;
+  TrainOutcome outcome;
   try {
-    catch_signals();
-    const TrainOutcome outcome = trainer.run(show_training(bar, config));
+    if (resumed == nullptr && prepared.inputs.ranks->first()) folder.clear();
+    folder.write_status("running", state.epoch, "");  // no longer done before there are more epochs
+    write_beginning(folder, prepared, model->backend().info());
+    Trainer trainer(std::move(prepared.inputs), *model, folder, state);
+    outcome = trainer.run(show_training(bar, config));
     bar.reset();
-    folder.write_status(outcome.state, trainer.state().epoch, outcome.reason);
+    folder.write_status(outcome.state, trainer.state().epoch, outcome.reason, outcome.temperature);
     log_info(fmt::format("{}: {}; run folder {}", outcome.state, outcome.reason, folder.path()));
-    if (outcome.signal != 0) return 128 + outcome.signal;
-    if (outcome.measures) write_out(to_text(*outcome.measures, classes));
-    return 0;
+  } catch (const FileError& e) {
+    bar.reset();
+    if (!folder.begun()) throw;  // the folder stays free for another try
+    const std::string line = fmt::format("{}; --resume {} then goes on", e.what(), folder.path());
+    folder.write_failure(line);
+    throw FileError(line);
   } catch (const std::exception& e) {
     bar.reset();
-    folder.write_status("failed", trainer.state().epoch, e.what());
+    folder.write_failure(e.what());
     throw;
   }
+  if (outcome.signal != 0) return 128 + outcome.signal;
+  if (outcome.measures) write_out(to_text(*outcome.measures, classes));
+  return 0;
 }
 
 void check_ranks(const RunFolder& folder, int then, int now) {
@@ -175,6 +216,23 @@ void check_ranks(const RunFolder& folder, int then, int now) {
       "{}: this run was trained by {} and can be resumed only by as many, not by {}; "
       "model.init={} starts a new run from its weights",
       folder.path(), processes(then), processes(now), folder.file("checkpoints/best.safetensors")));
+}
+
+void check_origin(const RunFolder& folder, const CheckpointInfo& info, const Config& config) {
+  const std::vector<std::string> refused = compare_for_resume(info.config, config);
+  if (!refused.empty())
+    throw WeightsError(
+        fmt::format("{}: was written under another configuration than the run's config.json: {}",
+                    folder.file("checkpoints/last.safetensors"), refused.front()));
+}
+
+void check_data(const RunFolder& folder, const std::string& then, const TrainInputs& inputs) {
+  const std::string now = fingerprint(inputs.train, inputs.val);
+  if (then == now) return;
+  throw DataError(fmt::format(
+      "{}: the data set has changed: {} before, {} now; restore it (a scan names unreadable "
+      "images above), or start a new run from the weights with model.init={}",
+      folder.path(), then, now, folder.file("checkpoints/best.safetensors")));
 }
 
 int resume(const TrainOptions& options, const std::shared_ptr<RankGroup>& ranks) {
@@ -201,23 +259,50 @@ int resume(const TrainOptions& options, const std::shared_ptr<RankGroup>& ranks)
   const Checkpoint checkpoint = read_checkpoint(last, prev);
   const CheckpointInfo info = read_checkpoint_info(checkpoint, last);
   check_ranks(folder, info.state.ranks, ranks->size());
+  check_origin(folder, info, config);
   check_same(*ranks, "checkpoint", fmt::format("{} after step {}", last, info.state.step));
   log_info(fmt::format("resuming {} after {} epochs and {} batches", folder.path(),
                        info.state.epoch, info.state.batch));
-  return train(prepare(config, folder.file("scan.csv"), ranks), folder, &info, &checkpoint);
+  Prepared prepared = prepare(config, folder.file("scan.csv"), ranks);
+  check_data(folder, info.state.data, prepared.inputs);
+  return train(std::move(prepared), folder, &info, &checkpoint);
 }
 
 int begin(const Config& config, const TrainOptions& options,
           const std::shared_ptr<RankGroup>& ranks) {
-  std::string path = options.out;
-  if (path.empty() && ranks->first())
-    path = RunFolder::next_path(config.output.dir, run_name(config, options));
-  path = ranks->broadcast(path);
-  RunFolder folder =
-      ranks->first() ? RunFolder::create(path, options.overwrite) : RunFolder::view(path);
+  const auto create = [&] {
+    return options.out.empty()
+               ? RunFolder::create_next(config.output.dir, run_name(config, options))
+               : RunFolder::create(options.out, options.overwrite);
+  };
+  std::optional<RunFolder> own;
+  if (ranks->first()) own.emplace(create());
+  const std::string path = ranks->broadcast(own ? own->path() : std::string());
+  RunFolder folder = own ? std::move(*own) : RunFolder::view(path);
   const OthersEnd others(folder);
   const RunLog log(folder, *ranks);
   return train(prepare(config, folder.file("scan.csv"), ranks), folder, nullptr, nullptr);
+}
+
+// All that begin() or resume() does before the first step, and two steps; nothing is written.
+std::string look_ahead(const TrainOptions& options) {
+  const bool resumed = !options.resume.empty();
+  const Config config = resumed ? resumed_config(options, RunFolder::look_at(options.resume))
+                                : load_config(options.config, options.overrides);
+  DryRun dry;
+  dry.folder = resumed ? options.resume
+               : options.out.empty()
+                   ? RunFolder::next_path(config.output.dir, run_name(config, options))
+                   : options.out;
+  RunFolder::check(dry.folder, options.overwrite || resumed);
+  if (resumed) {
+    const RunFolder folder = RunFolder::look_at(options.resume);
+    dry.last = folder.file("checkpoints/last.safetensors");
+    const std::string prev = folder.file("checkpoints/prev.safetensors");
+    if (fs::exists(dry.last) || fs::exists(prev)) dry.checkpoint = read_checkpoint(dry.last, prev);
+  }
+  Prepared prepared = prepare(config, "", std::make_shared<RankGroup>(), true);
+  return dry_run(std::move(prepared.backend), std::move(prepared.inputs), dry);
 }
 
 }  // namespace
@@ -226,15 +311,12 @@ int run_train(const TrainOptions& options) {
   if (options.print_config) {
     const Config config = options.resume.empty()
                               ? load_config(options.config, options.overrides)
-                              : resumed_config(options, RunFolder::open(options.resume));
+                              : resumed_config(options, RunFolder::look_at(options.resume));
     return write_out(print_config(config)), 0;
   }
+  if (options.dry_run) return write_out(look_ahead(options)), 0;
   Config config;
   if (options.resume.empty()) config = load_config(options.config, options.overrides);
-  if (options.dry_run) {
-    Prepared prepared = prepare(config, "", std::make_shared<RankGroup>());
-    return write_out(dry_run(std::move(prepared.backend), std::move(prepared.inputs))), 0;
-  }
   const std::shared_ptr<RankGroup> ranks = meet_ranks();
   const int status =
       options.resume.empty() ? begin(config, options, ranks) : resume(options, ranks);

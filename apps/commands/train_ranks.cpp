@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -34,25 +33,14 @@ Current& current() {
     const std::string last = "checkpoints/last.safetensors";
     text += folder->has(last) ? ". The last checkpoint is " + folder->file(last)
                               : std::string(". There is no checkpoint yet");
-    try {
-      folder->write_failure(line);
-    } catch (const std::exception& e) {
-      text += fmt::format(" (and {})", e.what());
-    }
+    folder->write_failure(line);
   }
   std::fprintf(stderr, "affuse: %s\n", text.c_str());
   std::_Exit(1);
 }
 
-std::uint32_t checksum(std::string_view text, std::uint32_t crc = 0) {
-  return crc32c({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, crc);
-}
-
-std::string text_of(const Manifest& manifest) {
-  std::uint32_t crc = 0;
-  for (const Sample& s : manifest.samples)
-    crc = checksum(fmt::format("{},{},{},{}\n", s.path, s.label, s.valence, s.arousal), crc);
-  return fmt::format("{} faces (checksum {:08x})", manifest.samples.size(), crc);
+std::uint32_t checksum(std::string_view text) {
+  return crc32c({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
 }  // namespace
@@ -85,6 +73,11 @@ void check_shares(const Config& config, const RankGroup& ranks) {
     throw ConfigError(
         fmt::format("train.batch_size: {} cannot be shared evenly by {} processes; take a multiple",
                     config.train.batch_size, ranks.size()));
+  if (config.augment.mixup_in_use() > 0 && config.train.batch_size / ranks.size() < 2)
+    throw ConfigError(fmt::format(
+        "augment.mixup: {} blends pairs within a process, but train.batch_size {} gives "
+        "each of {} processes one face; raise it to {} or set augment.mixup to 0",
+        config.augment.mixup, config.train.batch_size, ranks.size(), 2 * ranks.size()));
 }
 
 void check_same(RankGroup& ranks, const std::string& what, const std::string& mine) {
@@ -98,7 +91,7 @@ void check_same_inputs(RankGroup& ranks, const TrainInputs& inputs, const std::s
   if (ranks.size() == 1) return;
   check_same(ranks, "configuration",
              fmt::format("checksum {:08x}", checksum(print_config(inputs.config))));
-  check_same(ranks, "training set", text_of(inputs.train.manifest));
+  check_same(ranks, "training set", fingerprint(inputs.train.manifest));
   check_same(ranks, "label model", fmt::format("checksum {:08x}", checksum(labels)));
 }
 

@@ -105,6 +105,18 @@ void check_training(const Config& config) {
                      "\"auto\"",
                      *config.swa.start_epoch, config.train.epochs, config.train.epochs));
   }
+  if (config.swa.enabled && *config.swa.start_epoch <= config.train.freeze_epochs) {
+    fail("swa.start_epoch",
+         fmt::format("{} is among the {} frozen epochs; give a later one, freeze fewer "
+                     "(train.freeze_epochs) or set swa.enabled to false",
+                     *config.swa.start_epoch, config.train.freeze_epochs));
+  }
+  if (config.augment.mixup_in_use() > 0 && config.train.batch_size < 2) {
+    fail("augment.mixup",
+         fmt::format("{} blends pairs, but train.batch_size is 1; raise it to 2 or set "
+                     "augment.mixup to 0",
+                     config.augment.mixup));
+  }
   using Train = Config::Train;
   if (config.train.select == Train::Select::swa && !config.swa.enabled) {
     fail("train.select", "swa needs averaged weights; set swa.enabled to true");

@@ -85,6 +85,8 @@ struct Config {
     double brightness = 0.5, contrast = 0.5, saturation = 0, hue = 0;
     double mixup = 0;  ///< parameter of Beta(a, a); 0: off
     Erase erase;
+    /// The parameter that training mixes with: 0 with every transform off.
+    double mixup_in_use() const { return enabled ? mixup : 0; }
     bool operator==(const Augment&) const = default;
   };
   struct Model {
@@ -156,7 +158,9 @@ struct Config {
   };
   struct Calibration {
     int bins = 15;
+    enum class Target { automatic, annotated, corrected, fused };
     double holdout = 0;  ///< share of the training samples that the temperature is fitted on
+    Target target = Target::automatic;  ///< noise_aware: corrected, else annotated
     bool operator==(const Calibration&) const = default;
   };
 
@@ -217,6 +221,9 @@ constexpr auto choice_names(Config::Train::Device) {
 }
 constexpr auto choice_names(Config::Train::OnNonfinite) {
   return std::to_array<std::string_view>({"stop", "skip"});
+}
+constexpr auto choice_names(Config::Calibration::Target) {
+  return std::to_array<std::string_view>({"auto", "annotated", "corrected", "fused"});
 }
 constexpr auto choice_names(Config::Train::Select) {
   return std::to_array<std::string_view>({"best_macro_f1", "last", "swa"});

@@ -88,6 +88,9 @@ std::string syntax_message(std::string what) {
       {has("unexpected '}'; expected string") || has("value - unexpected ']'") ||
            has("value - unexpected '}'"),
        "remove the comma or write the value before it"},
+      {has("expected ':'"), "write a colon between key and value"},
+      {has("unexpected number literal"),
+       "write numbers without leading zeros and a comma between two values"},
       {has("unexpected") && (has("expected '}'") || has("expected ']'")),
        "a comma or a bracket is missing before it"},
       {has("object key"), "put keys into double quotes; comments start with //"},
@@ -145,7 +148,11 @@ class TreeBuilder {
     return true;
   }
   bool string(string_t& value) {
-    check_text(value);
+    if (has_control(value)) {
+      const std::string path = open_path();
+      fail(fmt::format("{}{}{} holds a control character; remove the escape sequence", path,
+                       path.empty() ? "" : ": ", shown(value)));
+    }
     add(Kind::text)->text = std::move(value);
     return true;
   }
@@ -155,12 +162,16 @@ class TreeBuilder {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool key(string_t& value) {
-    check_text(value);
+    if (has_control(value)) {
+      fail(fmt::format("the key {} holds a control character; remove the escape sequence",
+                       shown(value)));
+    }
     JsonNode& object = *open_.back();
     const auto found = std::find(object.keys.begin(), object.keys.end(), value);
     if (found != object.keys.end()) {
       const auto first = static_cast<std::size_t>(found - object.keys.begin());
-      fail(fmt::format("{}: duplicate key (first on line {}); remove one of them", path_of(value),
+      object.keys.push_back(value);
+      fail(fmt::format("{}: duplicate key (first on line {}); remove one of them", open_path(),
                        object.key_lines[first]));
     }
     if (object.keys.size() >= kMaxKeys) fail("more keys than any configuration has; remove some");
@@ -182,18 +193,17 @@ class TreeBuilder {
     const int at = position ? LineCounter(text_).line(*position) : line();
     throw ConfigError(fmt::format("{}:{}: {}", name_, at, message));
   }
-  std::string path_of(const std::string& key) const {
+  /// Path of the last key of every open object.
+  std::string open_path() const {
     std::string path;
     for (const JsonNode* node : open_) {
-      if (node != open_.back() && !node->keys.empty()) path += node->keys.back() + ".";
+      if (!node->keys.empty()) path += (path.empty() ? "" : ".") + node->keys.back();
     }
-    path += key;
-    return shown(path).substr(1, shown(path).size() - 2);
+    const std::string quoted = shown(path);
+    return quoted.substr(1, quoted.size() - 2);
   }
-  void check_text(const std::string& value) {
-    if (std::any_of(value.begin(), value.end(), is_control)) {
-      fail("a string with a NUL or control character; remove the escape sequence");
-    }
+  static bool has_control(const std::string& value) {
+    return std::any_of(value.begin(), value.end(), is_control);
   }
   JsonNode* add(Kind kind) {
     JsonNode* node = &root_;
@@ -227,8 +237,11 @@ class TreeBuilder {
 };
 
 void check_encoding(std::string_view text, std::string_view name) {
-  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
-    throw ConfigError(fmt::format("{}:1: the file is UTF-16; save it as UTF-8", name));
+  using std::string_view_literals::operator""sv;  // NOLINT(misc-unused-using-decls): it is used
+  const bool utf32 = text.starts_with("\xFF\xFE\0\0"sv) || text.starts_with("\0\0\xFE\xFF"sv);
+  if (utf32 || text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+    throw ConfigError(
+        fmt::format("{}:1: the file is UTF-{}; save it as UTF-8", name, utf32 ? 32 : 16));
   }
   int line = 1;
   for (std::size_t i = 0; i < text.size();) {

@@ -89,9 +89,17 @@ class Parser {
     if (equals == std::string::npos || equals == 0) {
       throw ConfigError(place + ": not an override; write key.path=value");
     }
-    const JsonNode value = override_value(argument.substr(equals + 1), place);
-    key(argument.substr(0, equals), value, place, false,
-        [&](int) -> const std::string& { return place; });
+    const std::string path = argument.substr(0, equals);
+    const std::string typed = argument.substr(equals + 1);
+    const JsonNode value = override_value(typed, place);
+    const ConfigRow* row = find_row(path);
+    if (row != nullptr && row->type == ValueType::text && typed == value.text &&
+        value.kind != Kind::text) {  // a shell has taken the quotes away, or would
+      throw ConfigError(fmt::format(
+          R"({}: {}: {} is a number; to give it as a string, quote it twice: '{}="{}"')", place,
+          path, described(value), path, described(value)));
+    }
+    key(path, value, place, false, [&](int) -> const std::string& { return place; });
   }
 
   Config finish() {
@@ -180,7 +188,8 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   try {
     text = read_text(path, kMaxFileBytes);
   } catch (const DataError& e) {
-    throw ConfigError(e.what());
+    throw ConfigError(fmt::format(
+        "{}; name a JSON file of at most 1 MiB, such as configs/quickstart.json", e.what()));
   }
   return parse_config(text, path, overrides);
 }

@@ -21,7 +21,8 @@ string, the last one wins:
 affuse train configs/quickstart.json train.epochs=3 label_model.kind=noise_aware 'augment.scale=[1.0, 1.1]'
 ```
 
-Paths are relative to the folder that affuse is started in. A top-level `"$schema"` names
+The commands that take a configuration stand in [commands.md](commands.md). Paths are relative to the
+folder that affuse is started in. A top-level `"$schema"` names
 [config.schema.json](config.schema.json) for editors that complete and check JSON.
 
 This page is made by `affuse --config-reference` from the table that the parser uses.

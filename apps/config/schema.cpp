@@ -56,7 +56,8 @@ std::string type_json(const ConfigRow& row) {
           row.count, limits_json(row.limits, ValueType::real));
     case ValueType::texts:
       return fmt::format(
-          R"("type": "array", "maxItems": 32, "uniqueItems": true, "items": {{{}, "minLength": 1}})",
+          R"("type": "array", "maxItems": 32, "not": {{"minItems": 1, "maxItems": 1}}, )"
+          R"("uniqueItems": true, "items": {{{}, "minLength": 1}})",
           kText);
   }
   return {};

@@ -123,9 +123,10 @@ void add_labels(Rows& t) {
       "Power of the distance in Eq. 3: 2 as the paper's text, 1 as its author's code.");
   t.key<L, &C::LabelModel::components>("label_model.components", from(1, 8),
                                        "Gaussians a class of the noise-aware mixture.");
-  t.key<L, &C::LabelModel::noise>("label_model.noise", any(),
-                                  "Label noise that the noise-aware mixture assumes: one rate for "
-                                  "all classes, or a full transition matrix.");
+  t.key<L, &C::LabelModel::noise>(
+      "label_model.noise", any(),
+      "Label noise that the noise-aware mixture assumes: symmetric is one error rate for all "
+      "classes, full a transition matrix, two thirds of it estimated and one third symmetric.");
   t.key<L, &C::LabelModel::max_rounds>("label_model.max_rounds", from(1, 100000),
                                        "Rounds after which EM of the noise-aware mixture stops.");
   t.key<L, &C::LabelModel::tolerance>("label_model.tolerance", between(0, 1),
@@ -186,7 +187,7 @@ void add_network(Rows& t) {
   t.key<L, &C::Loss::class_weights>(
       "loss.class_weights", any(),
       "Weights N_max / N_k (Eq. 5): by the sample's class, per_class inside the sum over classes, "
-      "soft from the fused labels, or none.");
+      "soft from the labels as trained on, or none.");
   t.key<L, &C::Loss::weighted_l2>("loss.weighted_l2", any(),
                                   "Class weights also in the valence and arousal loss (Eq. 8).");
   t.key<L, &C::Loss::ce>("loss.ce", from(0, 1000), "Coefficient of the cross entropy (Eq. 6).");
@@ -196,10 +197,11 @@ void add_network(Rows& t) {
                          "Coefficient of the valence and arousal loss (Eq. 8).");
   t.key<L, &C::Loss::label_smoothing>("loss.label_smoothing", below(0, 1),
                                       "Share of the uniform distribution that is mixed into every "
-                                      "training label, fused or one-hot.");
+                                      "label, fused or one-hot, last; also in the validation "
+                                      "loss and in soft class weights.");
   t.key<L, &C::Loss::focal_gamma>(
       "loss.focal_gamma", from(0, 10),
-      "Exponent of the focal loss: a class's cross entropy is multiplied by (1 - p)^gamma; 0 is "
+      "Exponent of the focal loss: in Eq. 6 a class's log p is multiplied by (1 - p)^gamma; 0 is "
       "plain cross entropy.");
 }
 
@@ -247,7 +249,9 @@ void add_train(Rows& t) {
   t.key<T, &C::Train::epochs>("train.epochs", from(1, 100000), "Passes over the training set.");
   t.key<T, &C::Train::freeze_epochs>(
       "train.freeze_epochs", from(0, 100000),
-      "First epochs that train the heads alone, on a backbone that stays as model.init gave it.");
+      "First epochs that train the heads alone, on a backbone that stays as model.init gave it, "
+      "batch norm's statistics included; Adam begins anew behind them. As many as train.epochs or "
+      "more train the heads to the end.");
   t.key<T, &C::Train::batch_size>("train.batch_size", from(1, 65535),
                                   "Images a step, over all devices together.");
   t.key<T, &C::Train::precision>("train.precision", any(),
@@ -263,7 +267,8 @@ void add_train(Rows& t) {
       "Take only algorithms that give the same bytes each time, also where they are slower.");
   t.key<T, &C::Train::patience>(
       "train.patience", from(0, 100000),
-      "Stop after this many validations without a better macro-F1; 0 never stops.");
+      "Stop after this many validations without a better macro-F1, counted from where the "
+      "backbone trains; 0 never stops.");
   t.key<T, &C::Train::max_hours>("train.max_hours", from(0, 100000),
                                  "Stop with a checkpoint after this many hours; 0 sets no limit.");
   t.key<T, &C::Train::limit_batches>("train.limit_batches", from(0, 10000000),
@@ -296,6 +301,13 @@ void add_train(Rows& t) {
       "Share of the training samples that is kept from training and fits the temperature; 0 fits "
       "it "
       "on the samples that are measured.");
+  t.key<&C::calibration, &C::Calibration::target>(
+      "calibration.target", any(),
+      "What the temperature makes likely of the held-out samples: annotated, the class as "
+      "annotated, "
+      "wrong ones included; corrected, the class as annotated, of which the noise-aware mixture's "
+      "estimate are wrong; fused, the label that training sees. auto: corrected with "
+      "label_model.kind noise_aware, else annotated.");
 }
 
 constexpr ConfigSection kSections[] = {

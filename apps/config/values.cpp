@@ -50,6 +50,11 @@ std::string mismatch(const ConfigRow& row, const JsonNode& node) {
     hint = " without a fraction or exponent";
   }
   if (row.type == ValueType::text && node.kind != Kind::text) hint = " in double quotes";
+  const bool numeric = row.type == ValueType::integer || row.type == ValueType::real;
+  if (numeric && node.kind == Kind::text &&
+      node.text.find_first_of("+-.0123456789") == 0) {  // "3", or .5 on the command line
+    hint = "; JSON writes numbers as 7, 0.5 or 1e-3, without quotes";
+  }
   return fmt::format("{} is of the wrong type; give {}{}", described(node), describe_values(row),
                      hint);
 }
@@ -80,7 +85,8 @@ std::string check_text(const JsonNode& node) {
 std::string check_array(const ConfigRow& row, const JsonNode& node) {
   const bool reals = row.type == ValueType::reals;
   if (reals && node.items.size() != row.count) {
-    return fmt::format("an array of {} values; give {}", node.items.size(), describe_values(row));
+    return fmt::format("an array of {} value{}; give {}", node.items.size(),
+                       node.items.size() == 1 ? "" : "s", describe_values(row));
   }
   if (!reals && node.items.size() > kMostTexts) {
     return fmt::format("an array of {} strings; give at most {}", node.items.size(), kMostTexts);

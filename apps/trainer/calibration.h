@@ -1,8 +1,10 @@
 // How far class probabilities can be believed (Guo et al., ICML 2017), and temperature scaling.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace affuse {
@@ -16,10 +18,21 @@ struct CalibrationValues {
   double brier = 0;         ///< sum over classes of (p - onehot)^2, mean over samples
 };
 
+/// What a temperature was fitted on.
+enum class TemperatureFrom {
+  predictions,  ///< the samples that are measured
+  holdout,      ///< training samples that were kept from training (calibration.holdout)
+  given,        ///< unknown; the user named it
+};
+constexpr auto choice_names(TemperatureFrom) {
+  return std::to_array<std::string_view>({"predictions", "holdout", "given"});
+}
+
 struct Calibration {
   int bins = 15;
   CalibrationValues raw;
   double temperature = 1;
+  TemperatureFrom temperature_from = TemperatureFrom::predictions;
   CalibrationValues scaled;  ///< of softmax(log p / temperature)
 };
 
@@ -46,10 +59,23 @@ CalibrationValues measure_calibration(std::span<const double> probabilities, int
 /// log p, with 0 as log 2.2e-308: logits for fit_temperature.
 std::vector<double> log_probabilities(std::span<const double> probabilities);
 
+inline constexpr double kMinTemperature = 0.01, kMaxTemperature = 100;
+
 /// T in [0.01, 100] with the least mean NLL of softmax(logits / T): NLL is convex in 1 / T, so
 /// Newton's method inside a bisection bracket finds it to 1e-12. The end of the range where the
 /// optimum lies beyond it; 1 without samples and for constant NLL. logits [N, K], labels in [0, K).
 double fit_temperature(std::span<const double> logits, int classes, std::span<const int> labels);
+
+/// The same for soft labels [N, K]: the least mean of -sum_k q_k log softmax(logits / T)_k. Rows of
+/// q are scaled to sum to 1; none may be zero.
+double fit_temperature_soft(std::span<const double> logits, int classes, std::span<const double> q);
+
+/// The same for labels of which some are wrong: the least mean of -log sum_k A(y | k)
+/// softmax(logits / T)_k ("forward correction", Patrini et al., CVPR 2017), with `transition`
+/// A(y | k) at [y * K + k], the chance that class k is annotated as y. It need not be convex: a
+/// grid over log T finds the valley, golden-section search its bottom, to 1e-9.
+double fit_temperature_corrected(std::span<const double> logits, int classes,
+                                 std::span<const int> labels, std::span<const double> transition);
 
 /// softmax(logits / temperature), [N, K].
 std::vector<double> scaled_softmax(std::span<const double> logits, int classes, double temperature);

@@ -11,6 +11,7 @@
 #include "data/manifest.h"
 #include "data/synth/writer.h"
 #include "engine/error.h"
+#include "engine/file.h"
 #include "engine/log.h"
 
 namespace affuse {
@@ -60,6 +61,40 @@ Split scan(const Config& config, Manifest manifest, const char* what,
   return split;
 }
 
+SynthSetOptions synth_options(const Config::Data::Synthetic& faces) {
+  SynthSetOptions options;
+  options.train = faces.train;
+  options.val = faces.val;
+  options.balance = faces.balance;
+  options.face.size = faces.size;
+  options.face.seed = faces.seed;
+  options.face.va_noise = faces.va_noise;
+  return options;
+}
+
+Split preview(const Config& config, const SynthOptions& options, const std::vector<int>& labels,
+              std::uint32_t first_index, std::size_t faces) {
+  const std::vector<std::string>& classes = config.data.classes;
+  const int size = config.data.image_size;
+  Split split;
+  split.manifest = {config.data.root, classes, {}};
+  split.images = std::make_shared<ImageCache>(std::min(faces, labels.size()), size);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= static_cast<int>(classes.size())) continue;  // 7 classes: no Contempt
+    const std::uint32_t index = first_index + static_cast<std::uint32_t>(i);
+    const std::size_t at = split.manifest.samples.size();
+    const bool painted = at < split.images->samples();
+    const SynthFace face = (painted ? synth_face : synth_annotation)(options, index, labels[i]);
+    if (painted) split.images->store(at, resize_image(face.image, size, size).rgb);
+    Sample& sample = split.manifest.samples.emplace_back();
+    sample.path = fmt::format("face {}", i);
+    sample.label = face.label;
+    sample.valence = face.annotated_va.valence;
+    sample.arousal = face.annotated_va.arousal;
+  }
+  return split;
+}
+
 AugmentSettings augment_settings(const Config::Augment& a) {
   AugmentSettings s;
   s.enabled = a.enabled;
@@ -84,13 +119,7 @@ AugmentSettings augment_settings(const Config::Augment& a) {
 
 void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const std::string& folder,
                         int threads, const DataProgress& progress) {
-  SynthSetOptions options;
-  options.train = faces.train;
-  options.val = faces.val;
-  options.balance = faces.balance;
-  options.face.size = faces.size;
-  options.face.seed = faces.seed;
-  options.face.va_noise = faces.va_noise;
+  SynthSetOptions options = synth_options(faces);
   options.layout = csv ? SynthLayout::csv : SynthLayout::affectnet_npy;
   options.threads = threads;
   write_synthetic(options, folder, [&](std::size_t done, std::size_t all) {
@@ -98,13 +127,48 @@ void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const st
   });
 }
 
+bool must_draw(const Config& config) {
+  return config.data.kind == Config::Data::Kind::synthetic && !fs::exists(config.data.root);
+}
+
 // Drawn once; a folder that is there is taken as it is.
 void draw_if_missing(const Config& config, const DataProgress& progress) {
   const Config::Data& data = config.data;
-  if (data.kind != Config::Data::Kind::synthetic || fs::exists(data.root)) return;
+  if (!must_draw(config)) return;
   log_info(fmt::format("drawing {} + {} synthetic faces into {}", data.synthetic.train,
                        data.synthetic.val, data.root));
   draw_synthetic_set(data.synthetic, false, data.root, worker_count(config), progress);
+}
+
+std::int64_t steps_an_epoch(const Config& config, const Manifest& train) {
+  const auto n = static_cast<std::int64_t>(train.samples.size());
+  const std::int64_t batch = config.train.batch_size, all = (n + batch - 1) / batch;
+  const std::int64_t limit = config.train.limit_batches;
+  return limit > 0 ? std::min(limit, all) : all;
+}
+
+std::string fingerprint(const Manifest& manifest) {
+  std::uint32_t crc = 0;
+  for (const Sample& s : manifest.samples) {
+    const std::string row = fmt::format("{},{},{},{},{}\n", s.path, s.label, s.valence, s.arousal,
+                                        fmt::join(s.soft, ","));
+    crc = crc32c({reinterpret_cast<const std::uint8_t*>(row.data()), row.size()}, crc);
+  }
+  return fmt::format("{} faces (checksum {:08x})", manifest.samples.size(), crc);
+}
+
+std::string fingerprint(const Split& train, const Split& val) {
+  return fmt::format("trained on {}, validated on {}", fingerprint(train.manifest),
+                     fingerprint(val.manifest));
+}
+
+Splits preview_synthetic(const Config& config, std::size_t faces) {
+  const SynthSetOptions options = synth_options(config.data.synthetic);
+  Splits splits;
+  splits.train = preview(config, options.face, synth_train_labels(options), 0, faces);
+  splits.val =
+      preview(config, options.face, synth_val_labels(options), kSynthValidationIndex, faces);
+  return splits;
 }
 
 DataSplits open_manifests(const Config& config) { return open_data(source_of(config)); }

@@ -40,6 +40,13 @@ struct Splits {
 Splits open_splits(const Config& config, const std::string& results_file,
                    const DataProgress& progress);
 
+/// Whether draw_if_missing would draw.
+bool must_draw(const Config& config);
+
+/// The synthetic set that draw_if_missing would draw, in memory: every annotation, but of the
+/// images the first `faces` of each half alone (as many as its cache has).
+Splits preview_synthetic(const Config& config, std::size_t faces);
+
 /// Draws the synthetic faces into `folder`, in AffectNet-8's layout or as csv; `threads` 0: one a
 /// processor. Throws as write_synthetic.
 void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const std::string& folder,
@@ -47,6 +54,14 @@ void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const st
 
 /// Only the annotations, no image is touched (`affuse labels`, --dry-run).
 DataSplits open_manifests(const Config& config);
+
+/// Batches of a pass over the training set, with train.limit_batches.
+std::int64_t steps_an_epoch(const Config& config, const Manifest& train);
+
+/// "96 faces (checksum 0a1b2c3d)" of the paths and annotations, in order; no image is read.
+std::string fingerprint(const Manifest& manifest);
+/// Of both halves.
+std::string fingerprint(const Split& train, const Split& val);
 
 /// What training needs to know of the annotations.
 struct TrainingLabels {
@@ -60,6 +75,13 @@ struct TrainingLabels {
 /// Flips labels, fits the label model, derives the class weights; `train` keeps its clean labels.
 /// `every_kind`: fits the noise-aware mixture whatever the kind.
 TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool every_kind = false);
+
+/// Training samples with the labels that are trained on.
+Manifest with_labels(Manifest manifest, const std::vector<int>& labels);
+
+/// Ready soft labels as a table [N, K] for the loader, where the label model takes them; else
+/// empty.
+std::vector<float> given_targets(const Config& config, const Manifest& manifest);
 
 /// Loader options of a half under the configuration; validation neither shuffles nor augments.
 /// `share`: of one rank in the training batches; validation takes batches of the same size alone.

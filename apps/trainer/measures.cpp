@@ -72,6 +72,7 @@ void add_classes(Measures& out, const Predictions& p, const MeasureOptions& opti
   c.raw = measure_calibration(probabilities, p.classes, labels, c.bins);
   c.temperature =
       options.temperature ? *options.temperature : fit_temperature(logits, p.classes, labels);
+  if (options.temperature) c.temperature_from = options.temperature_from;
   c.scaled = measure_calibration(scaled_softmax(logits, p.classes, c.temperature), p.classes,
                                  labels, c.bins);
   out.calibration = c;

@@ -56,8 +56,9 @@ struct Measures {
 
 struct MeasureOptions {
   int bins = 15;
-  /// Temperature fitted on held-out data; nullopt: fitted on these predictions.
+  /// nullopt: fitted on these predictions.
   std::optional<double> temperature;
+  TemperatureFrom temperature_from = TemperatureFrom::given;  ///< of `temperature`, where set
 };
 
 /// Measures what there is to measure: classes on the samples with a class and probabilities, each

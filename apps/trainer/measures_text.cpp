@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "apps/config/choices.h"
 #include "apps/trainer/measures.h"
 #include "fmt/format.h"
 
@@ -53,6 +54,18 @@ void print_axis(fmt::memory_buffer& out, const char* name, const Regression& r) 
                  r.rmse, r.ccc, r.pearson, r.sign_agreement);
 }
 
+const char* origin(TemperatureFrom from) {
+  switch (from) {
+    case TemperatureFrom::predictions:
+      return "T fitted on these samples themselves; calibration.holdout fits it on others";
+    case TemperatureFrom::holdout:
+      return "T fitted on training samples held out (calibration.holdout)";
+    case TemperatureFrom::given:
+      return "T as given";
+  }
+  return "";
+}
+
 void print_calibration(fmt::memory_buffer& out, const Calibration& c) {
   const auto line = [&](const std::string& name, const CalibrationValues& v) {
     fmt::format_to(std::back_inserter(out),
@@ -62,6 +75,7 @@ void print_calibration(fmt::memory_buffer& out, const Calibration& c) {
   };
   line("calibration", c.raw);
   line(fmt::format("at T = {:.3f}", c.temperature), c.scaled);
+  fmt::format_to(std::back_inserter(out), "{:<12}  {}\n", "", origin(c.temperature_from));
 }
 
 }  // namespace
@@ -97,6 +111,7 @@ Json to_json(const Measures& measures, const std::vector<std::string>& classes) 
     Json values{{"bins", c.bins}};
     values.update(calibration_json(c.raw));
     values["temperature"] = c.temperature;
+    values["temperature_from"] = name_of(c.temperature_from);
     values["scaled"] = calibration_json(c.scaled);
     out["calibration"] = std::move(values);
   }

@@ -1,6 +1,7 @@
 #include "apps/trainer/model_io.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -54,6 +55,7 @@ Metadata ModelCard::metadata() const {
   m["mean"] = json(network.mean).dump();
   m["std"] = json(network.std).dump();
   if (!label_model.empty()) m["label_model"] = label_model;
+  if (temperature) m["temperature"] = fmt::format("{}", *temperature);
   return m;
 }
 
@@ -70,6 +72,10 @@ ModelCard read_card(const Metadata& metadata, const std::string& file) {
     json::parse(value_of(metadata, "std", file)).get_to(card.network.std);
     if (const auto it = metadata.find("label_model"); it != metadata.end())
       card.label_model = it->second;
+    if (const auto it = metadata.find("temperature"); it != metadata.end())
+      card.temperature = std::stod(it->second);
+    if (card.temperature && !(*card.temperature > 0 && std::isfinite(*card.temperature)))
+      throw WeightsError(file + ": the metadata hold a temperature that is no positive number");
     if (card.classes.empty() || card.classes.size() > math::kMaxClasses ||
         card.network.image_size < 32 || card.network.image_size > 4096 ||
         !(card.network.width >= 0.25 && card.network.width <= 8))
@@ -94,6 +100,7 @@ NetworkSpec network_spec(const Config& config, int classes) {
     spec.mean[c] = static_cast<float>(config.data.mean[c]);
     spec.std[c] = static_cast<float>(config.data.std[c]);
   }
+  spec.mixup = config.augment.mixup_in_use() > 0;
   return spec;
 }
 

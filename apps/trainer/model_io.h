@@ -1,6 +1,7 @@
 // A model's numbers in and out of files, under torchvision's names.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace affuse {
 struct ModelCard {
   std::vector<std::string> classes;
   NetworkSpec network;
-  std::string label_model;  ///< labels.json of the training, or empty
+  std::string label_model;            ///< labels.json of the training, or empty
+  std::optional<double> temperature;  ///< fitted on held-out training samples
 
   Metadata metadata() const;
 };

@@ -2,12 +2,10 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "engine/error.h"
 #include "engine/file.h"
@@ -30,30 +28,30 @@ std::string kept_rows(const std::string& text, const std::string& header, std::i
   return out;
 }
 
+// The old rows are cut back before the file is opened for new ones.
+std::string cut_back(std::string path, const std::string& header, std::int64_t last) {
+  const std::string old = std::filesystem::exists(path) ? read_text(path) : std::string();
+  write_file_atomic(path, std::string_view(kept_rows(old, header, last)));
+  return path;
+}
+
 }  // namespace
 
 CsvLog::CsvLog(std::string path, const std::string& header, std::int64_t last)
-    : path_(std::move(path)) {
-  const std::string old = std::filesystem::exists(path_) ? read_text(path_) : std::string();
-  write_file_atomic(path_, std::string_view(kept_rows(old, header, last)));
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (fd_ < 0) throw Error(fmt::format("{}: cannot be opened: {}", path_, std::strerror(errno)));
-}
-
-CsvLog::~CsvLog() {
-  if (fd_ >= 0) ::close(fd_);
+    : path_(cut_back(std::move(path), header, last)), file_(path_, O_WRONLY | O_APPEND) {
+  if (!file_.ok()) fail("opened", errno);
 }
 
 void CsvLog::add(const std::string& row) {
-  const std::string line = row + "\n";
-  std::size_t done = 0;
-  while (done < line.size()) {
-    const ssize_t wrote = ::write(fd_, line.data() + done, line.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0)
-      throw Error(fmt::format("{}: cannot be written: {}", path_, std::strerror(errno)));
-    done += static_cast<std::size_t>(wrote);
-  }
+  if (const int code = file_.write(row + "\n")) fail("written", code);
+}
+
+void CsvLog::sync() {
+  if (const int code = file_.sync()) fail("synced", code);
+}
+
+void CsvLog::fail(const char* verb, int code) const {
+  throw FileError(fmt::format("{}: cannot be {}: {}", path_, verb, write_failure(code)));
 }
 
 }  // namespace affuse

@@ -98,14 +98,18 @@ Adam adam_of(const Config::Optimizer& o) {
 
 std::unique_ptr<Model> build_training_model(std::unique_ptr<Backend> backend, const Config& config,
                                             int classes, const EngineChoices* recorded, int ranks) {
-  auto model =
-      std::make_unique<Model>(std::move(backend), network_spec(config, classes),
-                              lower_spec(config, ranks), adam_of(config.optimizer), recorded);
+  auto model = std::make_unique<Model>(std::move(backend), network_spec(config, classes),
+                                       lower_spec(config, ranks), adam_of(config.optimizer),
+                                       recorded, config.train.freeze_epochs > 0);
   if (recorded != nullptr) return model;
   model->parameters().initialise(config.train.seed);
   log_info(config.model.init.empty()
                ? fmt::format("start: random (train.seed {})", config.train.seed)
                : load_start(model->parameters(), config.model.init));
+  if (config.model.init.empty() && config.train.freeze_epochs > 0)
+    log_warning(
+        "train.freeze_epochs without model.init: the heads learn from the features of a random "
+        "network");
   model->parameters_changed();
   return model;
 }

@@ -9,6 +9,7 @@
 #include "apps/config/config.h"
 #include "apps/trainer/dataset.h"
 #include "apps/trainer/evaluate.h"
+#include "apps/trainer/holdout.h"
 #include "apps/trainer/run_folder.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/schedule.h"
@@ -22,16 +23,15 @@ struct TrainEvents {
   std::function<void(int epoch, std::int64_t done, std::int64_t total, double loss)> batch;
   /// An epoch ended: a line with its measures.
   std::function<void(const std::string&)> epoch;
-  /// Asked after every step: a signal number stops the run, 0 lets it go on.
-  std::function<int()> interrupted;
 };
 
 struct TrainOutcome {
-  std::string state;                 ///< "done" | "stopped"
-  std::string reason;                ///< why it ended
-  int signal = 0;                    ///< that stopped it, or 0
-  std::optional<Measures> measures;  ///< of the selected weights on the validation set, when done
-                                     ///< (rank 0)
+  std::string state;                  ///< "done" | "stopped"
+  std::string reason;                 ///< why it ended
+  int signal = 0;                     ///< that stopped it, or 0
+  std::optional<Measures> measures;   ///< of the selected weights on the validation set, when done
+                                      ///< (rank 0)
+  std::optional<double> temperature;  ///< of the selected weights, where samples are held out
 };
 
 /// Everything that a training stands on.
@@ -39,8 +39,12 @@ struct TrainInputs {
   Config config;
   Split train, val;
   TrainingLabels labels;
+  Holdout holdout;
   ModelCard card;
   std::shared_ptr<RankGroup> ranks = std::make_shared<RankGroup>();
+  /// Asked before every batch and while one is awaited: a signal number stops the run for good, 0
+  /// lets it go on. May be empty.
+  std::function<int()> interrupted;
 };
 
 /// Trains `model` into `folder`. The objects must outlive the trainer. Of several ranks each takes
@@ -61,14 +65,18 @@ class Trainer {
 
   // trainer.cpp
   std::optional<TrainOutcome> train_epoch(const TrainEvents& events);
-  std::optional<TrainOutcome> must_stop(const TrainEvents& events) const;
+  std::optional<TrainOutcome> must_stop(bool time_is_over) const;
+  int signal() const { return in_.interrupted ? in_.interrupted() : 0; }
   bool train_step(const Batch& batch, Batch& next);
+  bool frozen() const;
+  Plan& step_plan();
+  void begin_phase();
   bool adapt_loss_scale();
   void check_loss(const Batch& batch);
-  void end_epoch(const TrainEvents& events);
-  void update_average();
+  std::optional<TrainOutcome> end_epoch(const TrainEvents& events);
+  void update_average(std::int64_t due);
   void validate(EpochRow& row);
-  void share_best();
+  void keep_best(const EpochRow& row);
   bool out_of_patience() const;
   bool out_of_time() const;
 
@@ -78,7 +86,8 @@ class Trainer {
   void log_epoch(const EpochRow& row);
   void write_checkpoint_file();
   void write_model(const std::string& name, WeightSet set);
-  std::optional<Measures> finish();
+  void store_temperature(const std::string& name, double temperature);
+  void finish(TrainOutcome& outcome);
 
   TrainInputs in_;
   Manifest noisy_train_;

@@ -8,7 +8,8 @@
 namespace affuse {
 
 struct Trainer::EpochRow {
-  int epoch = 0;  ///< from 1
+  int epoch = 0;           ///< from 1
+  bool validated = false;  ///< on the first rank, which alone knows the measures
   double train_loss = 0, lr = 0, seconds = 0, images_per_s = 0;
   std::optional<double> val_loss, val_loss_swa;
   std::optional<Measures> measures, measures_swa;

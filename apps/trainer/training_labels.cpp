@@ -33,11 +33,12 @@ math::ClassWeightMode weight_mode(Config::Loss::ClassWeights mode) {
   return math::ClassWeightMode::none;
 }
 
-// Soft mode counts N_k = sum_n q_nk; the others count annotated classes.
+// Soft mode counts N_k = sum_n q_nk of the labels as they are trained on, smoothing included, since
+// the loss weighs a sample by the same q_nk; the others count annotated classes.
 std::vector<double> weights_of(const Config& config, const LabelModel& model,
                                const Annotations& statistics, double alpha) {
   if (config.loss.class_weights != Config::Loss::ClassWeights::soft) return model.weights;
-  const SoftLabels soft = soft_labels(model, statistics, alpha);
+  const SoftLabels soft = soft_labels(model, statistics, alpha, config.loss.label_smoothing);
   const auto k = static_cast<std::size_t>(soft.classes);
   std::vector<double> counts(k, 0);
   for (std::size_t i = 0; i < soft.p.size(); ++i) counts[i % k] += soft.p[i];
@@ -53,6 +54,7 @@ math::LossSettings loss_settings(const Config& config, const std::vector<double>
   s.coef_l2 = static_cast<float>(config.loss.l2);
   s.mode = weight_mode(config.loss.class_weights);
   s.weighted_l2 = config.loss.weighted_l2;
+  s.focal_gamma = static_cast<float>(config.loss.focal_gamma);
   s.classes = static_cast<int>(weights.size());
   for (std::size_t k = 0; k < weights.size(); ++k)
     s.class_weight[k] = static_cast<float>(weights[k]);
@@ -68,12 +70,29 @@ TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool 
   out.noisy = flip_labels(annotations.labels, classes, noise_options(config));
   if (config.noise.statistics == Config::Noise::Statistics::noisy) annotations.labels = out.noisy;
   LabelModelOptions options = label_model_options(config);
-  options.noise_aware = every_kind;
+  options.noise_aware =
+      every_kind || (config.calibration.holdout > 0 &&
+                     config.calibration.target == Config::Calibration::Target::corrected);
   out.model = fit_label_model(annotations, classes, options, train.classes);
   out.alpha = config.fusion.alpha.value_or(default_alpha(options.kind));
-  out.target = target_model(out.model, out.alpha);
+  out.target = target_model(out.model, out.alpha, config.loss.label_smoothing);
   out.loss = loss_settings(config, weights_of(config, out.model, annotations, out.alpha));
   return out;
+}
+
+Manifest with_labels(Manifest manifest, const std::vector<int>& labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i) manifest.samples[i].label = labels[i];
+  return manifest;
+}
+
+std::vector<float> given_targets(const Config& config, const Manifest& manifest) {
+  if (config.label_model.kind != Config::LabelModel::Kind::given) return {};
+  const std::size_t k = manifest.classes.size();
+  std::vector<float> table(manifest.samples.size() * k, 0.f);
+  for (std::size_t i = 0; i < manifest.samples.size(); ++i)
+    std::copy(manifest.samples[i].soft.begin(), manifest.samples[i].soft.end(),
+              table.begin() + static_cast<std::ptrdiff_t>(i * k));
+  return table;
 }
 
 }  // namespace affuse

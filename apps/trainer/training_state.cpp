@@ -1,7 +1,9 @@
 #include "apps/trainer/training_state.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/config/load.h"
 #include "engine/error.h"
 
 namespace affuse {
@@ -45,11 +47,13 @@ Checkpoint make_checkpoint(const Model& model, const TrainingState& state, const
   out.metadata["engine_choices"] = json(model.choices()).dump();
   out.metadata["state"] = json{
       {"ranks", state.ranks},
+      {"data", state.data},
       {"epoch", state.epoch},
       {"batch", state.batch},
       {"step", state.step},
       {"averaged", state.averaged},
       {"skipped", state.skipped},
+      {"frozen_updates", state.frozen_updates},
       {"loss_scale", state.loss_scale.value},
       {"good_steps", state.loss_scale.good_steps},
       {"best", state.best},
@@ -61,15 +65,20 @@ Checkpoint make_checkpoint(const Model& model, const TrainingState& state, const
 }
 
 CheckpointInfo read_checkpoint_info(const Checkpoint& checkpoint, const std::string& file) {
+  CheckpointInfo info;
   try {
+    const std::string& config = checkpoint.metadata.at("config");
+    json::parse(config).at("versions").get_to(info.versions);
+    info.config = parse_config(config, "its configuration");
     const json s = json::parse(checkpoint.metadata.at("state"));
-    CheckpointInfo info;
-    info.state.ranks = s.value("ranks", 1);
+    s.at("ranks").get_to(info.state.ranks);
+    s.at("data").get_to(info.state.data);
     s.at("epoch").get_to(info.state.epoch);
     s.at("batch").get_to(info.state.batch);
     s.at("step").get_to(info.state.step);
     s.at("averaged").get_to(info.state.averaged);
     s.at("skipped").get_to(info.state.skipped);
+    info.state.frozen_updates = s.value("frozen_updates", std::int64_t{0});
     s.at("loss_scale").get_to(info.state.loss_scale.value);
     s.at("good_steps").get_to(info.state.loss_scale.good_steps);
     s.at("best").get_to(info.state.best);
@@ -78,8 +87,13 @@ CheckpointInfo read_checkpoint_info(const Checkpoint& checkpoint, const std::str
     s.at("epoch_samples").get_to(info.state.epoch_samples);
     json::parse(checkpoint.metadata.at("engine_choices")).get_to(info.choices);
     return info;
-  } catch (const std::exception& e) {  // json's errors and at()'s out_of_range
-    throw WeightsError(file + ": not a checkpoint of a training run: " + e.what());
+  } catch (const std::exception& e) {  // json's errors, at()'s out_of_range, ConfigError
+    const auto writer = info.versions.find("affuse");
+    throw WeightsError(
+        fmt::format("{}: not a checkpoint that affuse {} can resume ({}): {}", file, AFFUSE_VERSION,
+                    writer == info.versions.end() ? "no training run wrote it"
+                                                  : "written by affuse " + writer->second,
+                    e.what()));
   }
 }
 

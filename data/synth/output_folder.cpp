@@ -7,11 +7,15 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/descriptor.h"
 #include "engine/error.h"
 
 namespace affuse {
@@ -25,7 +29,7 @@ constexpr std::array<std::string_view, 6> kEntries = {"train_set", "val_set", "i
 
 [[noreturn]] void fail(const std::string& path, std::string_view verb,
                        const std::error_code& code) {
-  throw Error(fmt::format("{}: cannot be {}: {}", path, verb, code.message()));
+  throw FileError(fmt::format("{}: cannot be {}: {}", path, verb, write_failure(code.value())));
 }
 
 [[noreturn]] void fail(const std::string& path, int number) {
@@ -73,21 +77,51 @@ OutputFolder::OutputFolder(const std::string& dir, bool overwrite)
     // An empty folder may be a set that was killed before its marker was written.
     if (!fs::exists(marker_, code) && !is_empty_folder(temporary_))
       throw ConfigError(temporary_ + ": is in the way; remove it, or name another output folder");
-    fs::remove_all(temporary_, code);
-    if (code) fail(temporary_, "removed", code);
   }
   make("");
+  lock();
   try {
-    write_plain(marker_, {});
+    empty();
   } catch (...) {
-    fs::remove_all(temporary_, code);
+    ::close(lock_);
     throw;
   }
+}
+
+// Held until the set is published or given up; a killed process lets go of it.
+void OutputFolder::lock() {
+  lock_ = ::open(marker_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) {
+    const int reason = errno;
+    std::error_code ignored;
+    fs::remove(temporary_, ignored);  // where it is empty
+    fail(marker_, reason);
+  }
+  // Whoever held the lock before may have published or removed the folder since.
+  struct stat open {
+  }, named{};
+  const bool held = ::flock(lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock_, &open) == 0 &&
+                    ::stat(marker_.c_str(), &named) == 0 && open.st_ino == named.st_ino;
+  if (held) return;
+  ::close(lock_);
+  throw ConfigError(final_ + ": another affuse is drawing it; start again when it is done");
+}
+
+// Removes what a killed process left.
+void OutputFolder::empty() const {
+  std::error_code code;
+  std::vector<fs::path> left;
+  for (fs::directory_iterator it(temporary_, code), end; !code && it != end; it.increment(code))
+    if (it->path().filename() != kMarker.substr(1)) left.push_back(it->path());
+  for (const fs::path& path : left)
+    if (!code) fs::remove_all(path, code);
+  if (code) fail(temporary_, "emptied", code);
 }
 
 OutputFolder::~OutputFolder() {
   std::error_code ignored;
   if (!published_) fs::remove_all(temporary_, ignored);
+  ::close(lock_);
 }
 
 void OutputFolder::make(const std::string& subfolder) const {
@@ -116,19 +150,10 @@ void OutputFolder::publish() {
 }
 
 void write_plain(const std::string& path, std::span<const std::uint8_t> bytes) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) fail(path, errno);
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int reason = n < 0 ? errno : ENOSPC;
-      ::close(file);
-      fail(path, reason);
-    }
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  if (::close(file) != 0) fail(path, errno);
+  Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.ok()) fail(path, errno);
+  if (const int code = file.write(bytes)) fail(path, code);
+  if (const int code = file.close()) fail(path, code);
 }
 
 }  // namespace affuse

@@ -6,12 +6,13 @@
 
 namespace affuse {
 
-/// Files are written under path() = DIR.tmp; publish() renames it to DIR. Without publish() the
-/// destructor removes it.
+/// Files are written under path() = DIR.tmp, which is locked meanwhile; publish() renames it to
+/// DIR. Without publish() the destructor removes it.
 class OutputFolder {
  public:
   /// Throws ConfigError when DIR is not a folder, or not empty (with `overwrite`: holds anything
-  /// but a synthetic set), or when DIR.tmp is not the remains of an earlier writing.
+  /// but a synthetic set), or when DIR.tmp is not the remains of an earlier writing or another
+  /// process is writing it.
   OutputFolder(const std::string& dir, bool overwrite);
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
@@ -24,7 +25,11 @@ class OutputFolder {
   void publish();
 
  private:
+  void lock();
+  void empty() const;
+
   std::string final_, temporary_, marker_;
+  int lock_ = -1;
   bool published_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "kernels/math/mixup.h"
 
 namespace affuse::cpu {
 namespace {
@@ -52,15 +53,24 @@ bool all_finite(const float* x, std::size_t count) {
 
 BatchLoss affect_loss_forward_backward(const LossSettings& settings, const float* logits,
                                        const float* va_hat, const AffectTargets& targets, int n,
-                                       int valid, const AffectLossOutput& out, float scale) {
+                                       int valid, const AffectLossOutput& out, float scale,
+                                       float mix) {
   check(settings, targets, n, valid);
   const auto k = static_cast<std::size_t>(settings.classes);
   const float share = scale / static_cast<float>(std::max(valid, 1));
   for (int row = 0; row < valid; ++row) {
     const auto i = static_cast<std::size_t>(row);
-    const auto terms = math::affect_loss(
-        settings, logits + i * k, va_hat + i * 2, math::target_of(targets, row, settings.classes),
-        share, out.probabilities + i * k, out.d_logits + i * k, out.d_va + i * 2);
+    const auto target = math::target_of(targets, row, settings.classes);
+    const float *z = logits + i * k, *va = va_hat + i * 2;
+    float *p = out.probabilities + i * k, *d_logits = out.d_logits + i * k,
+          *d_va = out.d_va + i * 2;
+    const auto terms =
+        math::is_mixed(row, valid, mix)
+            ? math::mixed_affect_loss(
+                  settings, z, va, target,
+                  math::target_of(targets, math::mixup_partner(row, valid), settings.classes), mix,
+                  share, p, d_logits, d_va)
+            : math::affect_loss(settings, z, va, target, share, p, d_logits, d_va);
     out.terms[3 * i] = terms.ce;
     out.terms[3 * i + 1] = terms.cs;
     out.terms[3 * i + 2] = terms.l2;

@@ -27,11 +27,13 @@ struct BatchLoss {
 };
 
 /// Eq. 9 and its gradients in one pass. logits [N, K], va_hat [N, 2]; 0 <= valid <= n; scale: the
-/// loss scale. Throws Error for an unusable shape, DataError for a label outside -1..K-1.
+/// loss scale; mix: mixup's share (StepState::mix), below 1 each row's terms are blended with those
+/// against its partner's target. Throws Error for an unusable shape, DataError for a label outside
+/// -1..K-1.
 BatchLoss affect_loss_forward_backward(const math::LossSettings& settings, const float* logits,
                                        const float* va_hat, const math::AffectTargets& targets,
                                        int n, int valid, const AffectLossOutput& out,
-                                       float scale = 1);
+                                       float scale = 1, float mix = 1);
 
 /// Softmax of n rows of K logits.
 void softmax(const float* logits, int n, int classes, float* probabilities);

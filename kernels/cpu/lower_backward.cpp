@@ -12,6 +12,7 @@ namespace affuse::cpu {
 
 void Lowering::backward() {
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
+    if (!carries_gradients(*g)) continue;
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_act_backward(*g);
       conv_backward(*g);
@@ -137,14 +138,18 @@ void Lowering::pool_backward(const GlobalAvgPool& op) {
 
 void Lowering::linear_backward(const std::string& name, const Linear& op) {
   Step step{name + ".backward"};
-  const BufferId x = value(op.x), y = value(op.y), dy = gradient(op.y), dx = gradient(op.x);
+  // On a frozen backbone nothing needs the features' gradient.
+  const bool needs_input = spec_.mode != Mode::heads;
+  const BufferId x = value(op.x), y = value(op.y), dy = gradient(op.y);
+  const BufferId dx = needs_input ? gradient(op.x) : -1;
   const Place weight = parameter(op.weight), dweight = parameter_gradient(op.weight),
               dbias = parameter_gradient(op.bias);
   step.reads = {dy, x, y, weight.buffer};
   step.writes = {dweight.buffer};
   step.parameter_bytes = 2 * bytes_of({op.weight, op.bias});
-  step.flops = 4.0 * spec_.batch * op.in * op.out;
-  const Write write = writes_gradient(step, op.x) ? Write::accumulate : Write::overwrite;
+  step.flops = (needs_input ? 4.0 : 2.0) * spec_.batch * op.in * op.out;
+  const Write write =
+      needs_input && writes_gradient(step, op.x) ? Write::accumulate : Write::overwrite;
   const LinearShape shape{spec_.batch, op.in, op.out};
   const Activation activation = activation_of(op);
   step.run = [=](const Frame& f) {
@@ -153,7 +158,7 @@ void Lowering::linear_backward(const std::string& name, const Linear& op) {
                           .x = f.at<const float>(x),
                           .w = weight.floats(f),
                           .activation = activation,
-                          .dx = f.at<float>(dx),
+                          .dx = dx >= 0 ? f.at<float>(dx) : nullptr,
                           .dx_write = write,
                           .dw = dweight.floats(f),
                           .db = dbias.floats(f)},
@@ -166,13 +171,14 @@ void Lowering::update(const Adam& op) {
   Step step{"adam"};
   const BufferId weights = external(external::weights), gradients = external(external::gradients);
   const BufferId m = external(external::moment1), v = external(external::moment2);
-  const BufferId copy = type_ == DType::bf16 ? external(external::weights16) : -1;
+  // Nobody reads the heads in 16 bit.
+  const bool keeps_copy = type_ == DType::bf16 && spec_.mode == Mode::train;
+  const BufferId copy = keeps_copy ? external(external::weights16) : -1;
   step.reads = {gradients};
   step.writes = {weights, m, v};
   if (copy >= 0) step.writes.push_back(copy);
-  const std::size_t count = layout_.weights;
-  step.parameter_bytes = (copy >= 0 ? 30.0 : 28.0) * static_cast<double>(count);
-  step.run = [=](const Frame& f) {
+  step.parameter_bytes = (copy >= 0 ? 30.0 : 28.0) * static_cast<double>(updated_.count);
+  step.run = [=, begin = updated_.offset, end = updated_.offset + updated_.count](const Frame& f) {
     if (f.state->found_inf != 0) return;
     const math::AdamSettings settings{double{f.state->lr},     double{op.beta1},
                                       double{op.beta2},        double{op.eps},
@@ -181,7 +187,7 @@ void Lowering::update(const Adam& op) {
         math::adam_factors<float>(settings, f.state->step, 1.0 / double{f.state->loss_scale});
     adam({f.at<float>(weights), f.at<const float>(gradients), f.at<float>(m), f.at<float>(v),
           copy >= 0 ? f.at<Bf16>(copy) : nullptr},
-         0, count, factors);
+         begin, end, factors);
   };
   emit(std::move(step));
 }

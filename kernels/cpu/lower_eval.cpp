@@ -1,4 +1,5 @@
-// Evaluation: batch norm folded into the convolutions' weights, which are prepared once.
+// Evaluation, and the frozen backbone: batch norm folded into the convolutions' weights, which are
+// prepared once.
 #include "engine/error.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/elementwise.h"
@@ -17,6 +18,9 @@ void Lowering::evaluation() {
       continue;
     }
     std::visit(overload{[&](const Augment& op) { augment(op); },
+                        [&](const Mixup& op) {
+                          if (trains()) mixup(op);
+                        },
                         [&](const GlobalAvgPool& op) { pool(op); },
                         [&](const Linear& op) { linear(g.name, op); },
                         [&](const AffectLoss& op) { loss(op); }, [](const AllReduce&) {},

@@ -4,6 +4,7 @@
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/lowering.h"
+#include "kernels/cpu/mixup.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pool.h"
@@ -30,6 +31,9 @@ void Lowering::forward() {
       continue;
     }
     std::visit(overload{[&](const Augment& op) { augment(op); },
+                        [&](const Mixup& op) {
+                          if (trains()) mixup(op);
+                        },
                         [&](const GlobalAvgPool& op) { pool(op); },
                         [&](const Linear& op) { linear(g.name, op); },
                         [&](const AffectLoss& op) {
@@ -97,6 +101,18 @@ void Lowering::augment(const Augment& op) {
                     {n, f.state->valid, h, w}, norm, DstLayout::nchw, f.at<T>(y),
                     {f.at<std::byte>(scratch), bytes});
     };
+  });
+  emit(std::move(step));
+}
+
+void Lowering::mixup(const Mixup& op) {
+  Step step{"mixup"};
+  const BufferId x = value(op.x);
+  step.accumulates = {x};
+  const std::size_t elements = stored_elements(op.x);
+  step.run = typed(type_, [=](auto* tag) {
+    using T = Pointee<decltype(tag)>;
+    return [=](const Frame& f) { cpu::mixup(f.at<T>(x), elements, f.state->valid, f.state->mix); };
   });
   emit(std::move(step));
 }

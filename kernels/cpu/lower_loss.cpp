@@ -41,7 +41,7 @@ void run_loss(const Frame& f, const LossBuffers& at, int n, int classes) {
       settings, f.at<const float>(at.logits), f.at<const float>(at.va), targets, n, state.valid,
       {f.at<float>(at.d_logits), f.at<float>(at.d_va), f.at<float>(at.terms),
        f.at<float>(at.probability)},
-      state.loss_scale * state.share);
+      state.loss_scale * state.share, state.mix);
   state.loss_ce = loss.ce;
   state.loss_cs = loss.cs;
   state.loss_l2 = loss.l2;
@@ -54,7 +54,6 @@ void run_loss(const Frame& f, const LossBuffers& at, int n, int classes) {
 // Evaluation computes the same losses; its gradients go to scratch that nobody reads.
 void Lowering::loss(const AffectLoss& op) {
   const int n = spec_.batch, classes = static_cast<int>(graph_.at(op.logits).shape[0]);
-  const bool training = spec_.mode == Mode::train;
   Step step{"affect_loss"};
   LossBuffers at{};
   at.logits = value(op.logits);
@@ -73,7 +72,7 @@ void Lowering::loss(const AffectLoss& op) {
   step.reads = {at.logits, at.va, at.label, at.va_target, at.has_va, at.given};
   step.writes = {at.target, at.terms, at.probability};
   for (const BufferId id : {at.d_logits, at.d_va})
-    (training ? step.writes : step.scratch).push_back(id);
+    (trains() ? step.writes : step.scratch).push_back(id);
   written_[op.logits] = written_[op.va] = true;
   step.run = [at, n, classes](const Frame& f) { run_loss(f, at, n, classes); };
   emit(std::move(step));

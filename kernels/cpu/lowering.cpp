@@ -43,6 +43,10 @@ Program Lowering::take() {
     case Mode::average:
       average();
       break;
+    case Mode::heads:
+      evaluation();
+      backward();
+      break;
   }
   return std::move(program_);
 }

@@ -48,6 +48,7 @@ class Lowering : private LoweringBase {
   // lower_forward.cpp
   void forward();
   void augment(const Augment& op);
+  void mixup(const Mixup& op);
   void conv(const Group& group);
   void norm_act(const Group& group);
   void stem(const Group& group);

@@ -1,8 +1,10 @@
-// Eq. 1-9 fused: q = training_target(VA, label); p = softmax(logits); losses and their gradients.
-// Reads 4 (2K + 4) + 5 bytes a sample, writes 4 (3K + 5), 40 KB at 256 x 8: latency-bound.
+// Eq. 1-9 fused: q = training_target(VA, label); p = softmax(logits); losses and their gradients,
+// under mixup against two targets. Reads 4 (2K + 4) + 5 bytes a sample, mixed 4 (K + 2) + 5 more,
+// writes 4 (3K + 5), 40 KB at 256 x 8: latency-bound.
 #include "kernels/cuda/affect_loss.h"
 #include "kernels/cuda/block.h"
 #include "kernels/cuda/rows.h"
+#include "kernels/math/mixup.h"
 
 namespace affuse::AFFUSE_CUDA_NAMESPACE {
 namespace {
@@ -15,25 +17,40 @@ __device__ __forceinline__ int valid_rows(const AffectLoss& a) {
   return valid < 0 ? 0 : valid < a.n ? valid : a.n;
 }
 
-__global__ void __launch_bounds__(kRowThreads) affect_loss_rows(AffectLoss a) {
-  const int row = row_of_thread();
-  if (row >= a.n) return;
-  const int label = known_label(a.label[row], a.classes), valid = valid_rows(a);
+/// A row's target, with its distribution written to q [K].
+__device__ __forceinline__ math::SampleTarget<float> target_of(const AffectLoss& a, int row,
+                                                               float* q) {
+  const int label = known_label(a.label[row], a.classes);
   const bool has_va = a.has_va[row] != 0;
   const float* va = row_at(a.va, row, 2);
-  float q[math::kMaxClasses];
   math::training_target(
       *a.model,
       math::Annotation<float>{label, has_va, va[0], va[1], row_at(a.given, row, a.classes)}, q);
+  return {q, label, va, has_va};
+}
+
+__global__ void __launch_bounds__(kRowThreads) affect_loss_rows(AffectLoss a) {
+  const int row = row_of_thread();
+  if (row >= a.n) return;
+  float q[math::kMaxClasses];
+  const auto target = target_of(a, row, q);
   store_row(a.target, row, a.classes, q);
 
+  const int valid = valid_rows(a);
+  const float mix = a.state->mix;
   float p[math::kMaxClasses] = {}, d_logits[math::kMaxClasses] = {}, d_va[2] = {};
   math::LossTerms<float> loss;
   if (row < valid) {
-    loss = math::affect_loss(
-        *a.settings, row_at(a.logits, row, a.classes), row_at(a.va_hat, row, 2),
-        math::SampleTarget<float>{q, label, va, has_va},
-        a.state->loss_scale * a.state->share / static_cast<float>(valid), p, d_logits, d_va);
+    const float *logits = row_at(a.logits, row, a.classes), *va_hat = row_at(a.va_hat, row, 2);
+    const float scale = a.state->loss_scale * a.state->share / static_cast<float>(valid);
+    if (math::is_mixed(row, valid, mix)) {
+      float partner_q[math::kMaxClasses];
+      const auto partner = target_of(a, math::mixup_partner(row, valid), partner_q);
+      loss = math::mixed_affect_loss(*a.settings, logits, va_hat, target, partner, mix, scale, p,
+                                     d_logits, d_va);
+    } else {
+      loss = math::affect_loss(*a.settings, logits, va_hat, target, scale, p, d_logits, d_va);
+    }
   }
   const float terms[3] = {loss.ce, loss.cs, loss.l2};
   store_row(a.probability, row, a.classes, p);

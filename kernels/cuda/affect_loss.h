@@ -23,12 +23,13 @@ struct AffectLoss {
   float* terms;                ///< [n, 3] weighted CE, CS, L2, without coefficients
   float* d_logits;             ///< [n, K] loss_scale share / valid times the gradient of Eq. 9
   float* d_va;                 ///< [n, 2], likewise
-  StepState* state;            ///< reads valid, loss_scale, share; writes the losses and found_inf
+  StepState* state;  ///< reads valid, mix, loss_scale, share; writes the losses and found_inf
 };
 
 /// Rows from state->valid on get zeros, but target gets every row's. The losses are means over the
 /// valid samples, summed in double in a fixed order; found_inf is 1 where a term or gradient is not
-/// finite, else 0.
+/// finite, else 0. With state->mix below 1 a row's terms and gradients are blended with those
+/// against its partner's target (kernels/math/mixup.h).
 void affect_loss(const AffectLoss& a, Stream stream);
 
 /// A batch for the terms alone. valid rows count; q [n, K].

@@ -27,6 +27,7 @@ std::pair<BufferId, BufferId> arrivals(const std::vector<BufferId>& sources,
 
 void Lowering::backward() {
   for (auto g = groups_.rbegin(); g != groups_.rend(); ++g) {
+    if (!carries_gradients(*g)) continue;
     if (g->conv != nullptr) {
       g->pool != nullptr ? stem_backward(*g) : norm_backward(*g);
       weights_backward(*g);
@@ -231,23 +232,28 @@ void Lowering::pool_backward(const GlobalAvgPool& op) {
   emit(std::move(step));
 }
 
-// The heads' gradients of the features are added by the products themselves.
+// The heads' gradients of the features are added by the products themselves. On a frozen backbone
+// nothing needs them.
 void Lowering::linear_backward(const std::string& name, const Linear& op) {
   Step step{name + ".backward"};
   const BufferId x = value(op.x), y = value(op.y), dy = gradients_[op.y].at(0);
   const Place weight = parameter(op.weight), dweight = parameter_gradient(op.weight),
               dbias = parameter_gradient(op.bias);
-  auto& sources = gradients_[op.x];
-  const bool first = sources.empty();
-  if (first)
-    sources.push_back(program_.add("d " + graph_.at(op.x).name, maps(graph_.at(op.x).shape)));
-  const BufferId dx = sources.front();
   step.reads = {x, y, weight.buffer};
   step.writes = {dweight.buffer};
   step.accumulates = {dy};
-  (first ? step.writes : step.accumulates).push_back(dx);
+  const bool needs_input = spec_.mode != Mode::heads;
+  auto& sources = gradients_[op.x];
+  const bool first = sources.empty();
+  BufferId dx = -1;
+  if (needs_input) {
+    if (first)
+      sources.push_back(program_.add("d " + graph_.at(op.x).name, maps(graph_.at(op.x).shape)));
+    dx = sources.front();
+    (first ? step.writes : step.accumulates).push_back(dx);
+  }
   step.parameter_bytes = 2 * bytes_of({op.weight, op.bias});
-  step.flops = 4.0 * spec_.batch * op.in * op.out;
+  step.flops = (needs_input ? 4.0 : 2.0) * spec_.batch * op.in * op.out;
   const int n = spec_.batch, out = op.out;
   const auto to_weights =
       vendor_.product(step.name, {.m = op.out, .n = op.in, .k = n, .transpose_a = true});
@@ -264,7 +270,8 @@ void Lowering::linear_backward(const std::string& name, const Linear& op) {
     bias_activation_backward(d, f.at<const float>(y), n, out, tanh, d, dbias.at<float>(f),
                              f.stream);
     to_weights->run(d, f.at<const float>(x), dweight.at<float>(f), f.at<void>(workspace), f.stream);
-    to_input->run(d, weight.at<const float>(f), f.at<float>(dx), f.at<void>(workspace), f.stream);
+    if (dx >= 0)
+      to_input->run(d, weight.at<const float>(f), f.at<float>(dx), f.at<void>(workspace), f.stream);
   };
   emit(std::move(step));
 }

@@ -6,6 +6,7 @@
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/head.h"
 #include "kernels/cuda/lowering.h"
+#include "kernels/cuda/mixup.h"
 #include "kernels/cuda/norm.h"
 #include "kernels/cuda/pool.h"
 #include "kernels/cuda/stem.h"
@@ -18,11 +19,14 @@ void Lowering::forward() {
   for (const Group& g : groups_) {
     if (g.conv != nullptr) {
       conv(g);
-      spec_.mode == Mode::eval ? running_inverse_std(g) : statistics(g);
+      running_norm() ? running_inverse_std(g) : statistics(g);
       g.pool != nullptr ? stem(g) : norm_act(g);
       continue;
     }
     std::visit(overload{[&](const Augment& op) { augment(op); },
+                        [&](const Mixup& op) {
+                          if (trains()) mixup(op);
+                        },
                         [&](const GlobalAvgPool& op) { pool(op); },
                         [&](const Linear& op) { linear(g.name, op); },
                         [&](const affuse::AffectLoss& op) {
@@ -99,6 +103,22 @@ void Lowering::augment(const Augment& op) {
   emit(std::move(step));
 }
 
+void Lowering::mixup(const Mixup& op) {
+  Step step{"mixup"};
+  const BufferId x = value(op.x);
+  step.accumulates = {x};
+  const int n = spec_.batch;
+  const std::size_t elements = stored_elements(op.x);
+  step.run = typed(type_, [=](auto* tag) {
+    using T = Pointee<decltype(tag)>;
+    return [=](const Frame& f) {
+      AFFUSE_CUDA_NAMESPACE::mixup(
+          MixupBatch<T>{.x = f.at<T>(x), .n = n, .elements = elements, .state = f.state}, f.stream);
+    };
+  });
+  emit(std::move(step));
+}
+
 std::shared_ptr<const Convolution> Lowering::convolution(Step& step, const ConvProblem& problem,
                                                          BufferId& workspace) {
   auto chosen = vendor_.convolution(step.name, problem, spec_.workspace_bytes, recorded(step.name));
@@ -157,7 +177,7 @@ void Lowering::statistics(const Group& group) {
   emit(std::move(step));
 }
 
-// Evaluation normalises with the running statistics, which change only with the parameters.
+// The running statistics change only with the parameters, not from batch to batch.
 void Lowering::running_inverse_std(const Group& group) {
   Step step{group.name + " inverse std"};
   step.once = true;

@@ -29,8 +29,7 @@ void Lowering::loss(const affuse::AffectLoss& op) {
                  probability = output(io::probability, {n, classes}, DType::f32);
   step.reads = {logits, va_hat, label, va, has_va, given, model, settings};
   step.writes = {target, terms, probability};
-  for (const BufferId id : {d_logits, d_va})
-    (spec_.mode == Mode::train ? step.writes : step.scratch).push_back(id);
+  for (const BufferId id : {d_logits, d_va}) (trains() ? step.writes : step.scratch).push_back(id);
   step.run = [=](const Frame& f) {
     affect_loss({.model = f.at<const math::TargetModel<float>>(model),
                  .settings = f.at<const math::LossSettings>(settings),
@@ -55,21 +54,23 @@ void Lowering::loss(const affuse::AffectLoss& op) {
 
 void Lowering::update(const affuse::Adam& op) {
   const BufferId gradients = external(external::gradients);
-  const std::size_t count = layout_.weights;
+  const std::size_t begin = updated_.offset, count = updated_.count;
   if (spec_.precision == Precision::fp16) {
     // Scaled gradients may overflow although the loss is finite.
     Step check{"check gradients"};
     check.reads = {gradients};
     check.parameter_bytes = 4.0 * static_cast<double>(count);
     check.run = [=](const Frame& f) {
-      check_finite(f.at<const float>(gradients), count, f.state, f.stream);
+      check_finite(f.at<const float>(gradients) + begin, count, f.state, f.stream);
     };
     emit(std::move(check));
   }
   Step step{"adam"};
   const BufferId weights = external(external::weights), m = external(external::moment1),
                  v = external(external::moment2);
-  const BufferId copy = type_ != DType::f32 ? external(external::weights16) : -1;
+  // Nobody reads the heads in 16 bit.
+  const bool keeps_copy = type_ != DType::f32 && spec_.mode == Mode::train;
+  const BufferId copy = keeps_copy ? external(external::weights16) : -1;
   const BufferId factors = scratch("adam factors", sizeof(math::AdamFactors<float>));
   step.reads = {gradients};
   step.writes = {weights, m, v};
@@ -81,10 +82,10 @@ void Lowering::update(const affuse::Adam& op) {
   step.run = typed(type_, [=](auto* tag) {
     using T = Pointee<decltype(tag)>;
     return [=](const Frame& f) {
-      adam(Adam<T>{.weights = f.at<float>(weights),
-                   .gradient = f.at<const float>(gradients),
-                   .m = f.at<float>(m),
-                   .v = f.at<float>(v),
+      adam(Adam<T>{.weights = f.at<float>(weights) + begin,
+                   .gradient = f.at<const float>(gradients) + begin,
+                   .m = f.at<float>(m) + begin,
+                   .v = f.at<float>(v) + begin,
                    .copy = copy >= 0 ? f.at<T>(copy) : nullptr,
                    .count = count,
                    .settings = settings,

@@ -19,7 +19,7 @@ Program Lowering::take() {
     average();
   } else {
     forward();
-    if (spec_.mode == Mode::train) backward();
+    if (trains()) backward();
   }
   return std::move(program_);
 }
@@ -70,15 +70,15 @@ NormPlaces Lowering::norm_places(const Group& group) {
   const auto channels = [&](const char* name, Life life) {
     return program_.add(group.name + name, TensorDesc::dense({group.conv->out}, DType::f32), life);
   };
-  const bool eval = spec_.mode == Mode::eval;
+  const bool fixed = running_norm();
   NormPlaces at{parameter(bn.weight),
                 parameter(bn.bias),
                 parameter(bn.running_mean),
                 parameter(bn.running_var),
                 {},
                 -1};
-  at.mean = eval ? at.running_mean : Place{channels(" mean", Life::transient), 0};
-  at.inverse_std = channels(" inverse std", eval ? Life::held : Life::transient);
+  at.mean = fixed ? at.running_mean : Place{channels(" mean", Life::transient), 0};
+  at.inverse_std = channels(" inverse std", fixed ? Life::held : Life::transient);
   return it->second = at;
 }
 

@@ -20,8 +20,8 @@ struct NormPlaces {
   BufferId inverse_std;
 };
 
-/// One lowering. Training and statistics normalise with the batch, evaluation with the running
-/// statistics.
+/// One lowering. Training and statistics normalise with the batch, evaluation and a frozen backbone
+/// with the running statistics.
 class Lowering : private LoweringBase {
  public:
   Lowering(Vendor& vendor, const Graph& graph, const LowerSpec& spec, const ParameterLayout& layout,
@@ -43,6 +43,7 @@ class Lowering : private LoweringBase {
   void round_weights();
   void running_inverse_std(const Group& group);
   void augment(const Augment& op);
+  void mixup(const Mixup& op);
   void conv(const Group& group);
   void statistics(const Group& group);
   void norm_act(const Group& group);

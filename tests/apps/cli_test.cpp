@@ -1,13 +1,18 @@
 // The command line: options, positionals, help, and one clear line for what cannot be used.
 #include "apps/cli.h"
 
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "apps/cli_commands.h"
+#include "apps/cli_documents.h"
 #include "apps/config/load.h"
 #include "engine/error.h"
+#include "engine/file.h"
 
 namespace affuse {
 namespace {
@@ -84,11 +89,77 @@ TEST(Cli, ShowsHelpVersionAndDocuments) {
     const std::string own = parsed<ShowText>({name, "--help"}).text;
     EXPECT_NE(own.find(std::string("Usage: affuse ") + name), std::string::npos) << own;
     EXPECT_NE(own.find("Examples:\n  affuse "), std::string::npos) << name;
+    EXPECT_EQ(parsed<ShowText>({name, "-h"}).text, own);
+    EXPECT_EQ(parsed<ShowText>({"help", name}).text, own);
   }
-  EXPECT_EQ(parsed<ShowText>({"--help"}).text, help);
-  EXPECT_TRUE(parsed<ShowText>({"--version"}).text.starts_with("affuse "));
+  for (const Arguments& same : {Arguments{"--help"}, {"-h"}, {"help"}, {"help", "--help"}})
+    EXPECT_EQ(parsed<ShowText>(same).text, help);
+  const std::string version = parsed<ShowText>({"--version"}).text;
+  EXPECT_TRUE(version.starts_with("affuse ")) << version;
+  for (const char* part : {" CUDA", " MPI", "CPU "})
+    EXPECT_NE(version.find(part), std::string::npos) << version;
+  EXPECT_EQ(version.find('\n'), version.size() - 1) << "one line";
   EXPECT_EQ(parsed<ShowText>({"--config-schema"}).text, config_schema());
   EXPECT_EQ(parsed<ShowText>({"--config-reference"}).text, config_reference());
+}
+
+TEST(Cli, HelpFitsATerminalOf80ColumnsAndExplainsEveryArgument) {
+  std::vector<Arguments> helps = {{"--help"}};
+  for (const CliCommand& row : cli_commands()) {
+    helps.push_back({row.name, "--help"});
+    for (const CliArgument& a : arguments_of(row)) {
+      EXPECT_FALSE(a.help.empty()) << row.name << " " << a.name;
+      EXPECT_NE(
+          parsed<ShowText>(helps.back()).text.find("\n  " + (a.name == "--help" ? "-h" : a.name)),
+          std::string::npos)
+          << row.name << " " << a.name;
+    }
+    for (const char* text : {row.help, row.prints, row.writes, row.examples})
+      EXPECT_NE(*text, '\0') << row.name;
+  }
+  for (const Arguments& arguments : helps) {
+    std::istringstream lines(parsed<ShowText>(arguments).text);
+    for (std::string line; std::getline(lines, line);)
+      EXPECT_LE(line.size(), 80u) << arguments.front() << ": " << line;
+  }
+}
+
+// What the help tells to type must parse; the files need not be there.
+TEST(Cli, ExamplesParse) {
+  for (const CliCommand& row : cli_commands()) {
+    std::istringstream lines(row.examples);
+    for (std::string line; std::getline(lines, line);) {
+      Arguments words;
+      std::string word;
+      bool quoted = false;
+      for (const char c : line.substr(0, line.find(" >")) + " ") {
+        if (c == '\'') {
+          quoted = !quoted;
+        } else if (c != ' ' || quoted) {
+          word += c;
+        } else if (!word.empty()) {
+          words.push_back(std::exchange(word, {}));
+        }
+      }
+      ASSERT_GE(words.size(), 2u) << line;
+      EXPECT_EQ(words.front(), "affuse");
+      EXPECT_EQ(words[1], row.name);
+      words.erase(words.begin());
+      EXPECT_NO_THROW(parse_command_line(words)) << line;
+    }
+  }
+}
+
+TEST(Cli, DocsCommandsIsMadeFromTheTable) {
+  EXPECT_EQ(read_text(AFFUSE_SOURCE_DIR "/docs/commands.md"), commands_reference())
+      << "build/cpu/affuse --commands-reference > docs/commands.md";
+  EXPECT_EQ(parsed<ShowText>({"--commands-reference"}).text, commands_reference());
+  for (const CliCommand& row : cli_commands()) {
+    const std::string page = commands_reference();
+    EXPECT_NE(page.find(std::string("\n## affuse ") + row.name + "\n"), std::string::npos);
+    for (const CliArgument& a : arguments_of(row))
+      EXPECT_TRUE(a.name == "--help" || page.find("| `" + a.name) != std::string::npos) << a.name;
+  }
 }
 
 TEST(Cli, RefusesInOneLine) {
@@ -96,8 +167,29 @@ TEST(Cli, RefusesInOneLine) {
       {{"trian"}, R"("trian": unknown command; did you mean train?)"},
       {{"bananas"},
        R"("bananas": unknown command; choose synth, labels, train, eval, metrics, predict, info)"},
-      {{"--verison"},
-       R"("--verison": unknown command; choose synth, labels, train, eval, metrics, predict, info)"},
+      {{"--verison"}, R"("--verison": unknown command; did you mean --version?)"},
+      {{"help", "trian"}, R"("trian": unknown command; did you mean train?)"},
+      {{"--completion"}, R"(--completion: "" is no shell that affuse knows; give bash)"},
+      {{"--completion", "fish"},
+       R"(--completion: "fish" is no shell that affuse knows; give bash)"},
+      {{"train", "a.json", "--epochs", "3"},
+       R"(argument "--epochs": unknown; did you mean train.epochs=3?)"},
+      {{"train", "a.json", "--batch-size=8"},
+       R"(argument "--batch-size=8": unknown; did you mean train.batch_size=8?)"},
+      {{"train", "--lr", "1e-3", "a.json"},
+       R"(argument "--lr": unknown; did you mean optimizer.lr=1e-3?)"},
+      {{"train", "a.json", "--seed", "1"},
+       R"(argument "--seed": unknown; did you mean train.seed=1?)"},
+      {{"train", "a.json", "--noise.rate", "0.3"},
+       R"(argument "--noise.rate": unknown; did you mean noise.rate=0.3?)"},
+      {{"train", "a.json", "--epochs"},
+       R"(argument "--epochs": unknown; did you mean train.epochs=VALUE?)"},
+      {{"train", "a.json", "--epochs", "--quiet"},
+       R"(argument "--epochs": unknown; did you mean train.epochs=VALUE?)"},
+      {{"info", "a.json", "--device", "cpu"},
+       R"(argument "--device": unknown; did you mean train.device=cpu?)"},
+      {{"metrics", "a.csv", "--epochs", "3"},
+       R"(argument "--epochs": unknown; see affuse metrics --help)"},
       {{"train"}, "train: no configuration; give one, such as configs/quickstart.json"},
       {{"train", "a.json", "--dryrun"}, R"(argument "--dryrun": unknown; did you mean --dry-run?)"},
       {{"train", "a.json", "--bananas"},

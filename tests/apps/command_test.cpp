@@ -130,6 +130,23 @@ TEST(Command, InfoShowsDevicesProgramAndMemory) {
   EXPECT_TRUE(contains(small, "2x3x32x32 -> 2x16x16x16")) << small;
 }
 
+TEST(Command, InfoShowsMixupInTheTrainingStepAlone) {
+  const Folder folder;
+  const auto info = [&](const std::string& more) {
+    return affuse_ok(folder,
+                     {"info", AFFUSE_SOURCE_DIR "/configs/affectnet.json", "train.device=cpu",
+                      "train.batch_size=2", "data.image_size=32", more});
+  };
+  const std::string text = info("augment.mixup=0.2");
+  const std::size_t at = text.find(" mixup ");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_TRUE(contains(text.substr(at, text.find('\n', at) - at), "2x3x32x32 in place")) << text;
+  EXPECT_LT(text.find(" augment "), at);
+  EXPECT_LT(at, text.find("conv1 forward"));
+  EXPECT_EQ(text.find(" mixup ", at + 1), std::string::npos) << "not in evaluation";
+  EXPECT_FALSE(contains(info("augment.mixup=0"), "mixup"));
+}
+
 // tests/apps/plan_for holds what a build with CUDA prints.
 TEST(Command, InfoPlansForAGpuOrSaysWhatThatNeeds) {
   const Folder folder;
@@ -142,16 +159,6 @@ TEST(Command, InfoPlansForAGpuOrSaysWhatThatNeeds) {
   }
   EXPECT_TRUE(contains(complaint(affuse(folder, {"info", "--plan-for", "sm90"}), 2),
                        "needs a configuration"));
-}
-
-TEST(Command, ResultsThatCannotBeWrittenAreAFailure) {
-  const Folder folder;
-  folder.write("p.csv", "class,p_0,p_1\n0,.5,.5\n");
-  for (const Arguments& arguments :
-       {Arguments{"info"}, Arguments{"metrics", "p.csv", "--json"}, Arguments{"--help"}}) {
-    const Outcome full = affuse(folder, arguments, "/dev/full");
-    EXPECT_EQ(complaint(full, 1), "stdout could not be written: No space left on device");
-  }
 }
 
 TEST(Command, UnusableArgumentsExitWithTwoAndOneLine) {

@@ -109,8 +109,8 @@ TEST(ConfigOverrides, ErrorsNameTheArgument) {
   EXPECT_EQ(error_of({"train=3"}).substr(0, 58),
             "argument 'train=3': train: 3 is of the wrong type; give an");
   EXPECT_EQ(error_of({"data.root=2024"}),
-            "argument 'data.root=2024': data.root: 2024 is of the wrong type; give a string in "
-            "double quotes");
+            "argument 'data.root=2024': data.root: 2024 is a number; to give it as a string, quote "
+            "it twice: 'data.root=\"2024\"'");
   EXPECT_EQ(error_of({"train.epochs=1.0"}),
             "argument 'train.epochs=1.0': train.epochs: 1.0 is of the wrong type; give an integer "
             "from 1 to 100000 without a fraction or exponent");
@@ -269,7 +269,15 @@ TEST(ConfigDocuments, AreCommittedAsGenerated) {
       << "run: affuse --config-reference > docs/config.md";
 }
 
-TEST(ConfigDocuments, SchemaIsJsonAndKnowsEveryKey) {
+/// The reference page's part about a section.
+std::string section_of(const std::string& name) {
+  const std::string page = config_reference();
+  const std::size_t begin = page.find("\n## " + name + "\n");
+  return begin == std::string::npos ? ""
+                                    : page.substr(begin, page.find("\n## ", begin + 1) - begin);
+}
+
+TEST(ConfigDocuments, SchemaAndReferenceKnowEveryKey) {
   const auto schema = nlohmann::json::parse(config_schema());
   for (const ConfigRow& row : config_rows()) {
     const nlohmann::json* at = &schema;
@@ -280,9 +288,10 @@ TEST(ConfigDocuments, SchemaIsJsonAndKnowsEveryKey) {
     }
     EXPECT_EQ(at->at("default"), nlohmann::json::parse(row.json(Config{}))) << row.path;
     EXPECT_EQ(at->at("description"), row.help);
-    EXPECT_NE(config_reference().find(
-                  "| `" + std::string(row.path.substr(row.path.rfind('.') + 1)) + "` |"),
-              std::string::npos);
+    EXPECT_NE(section_of(std::string(row.path.substr(0, row.path.rfind('.'))))
+                  .find("| `" + std::string(row.path.substr(row.path.rfind('.') + 1)) + "` |"),
+              std::string::npos)
+        << row.path;
   }
 }
 

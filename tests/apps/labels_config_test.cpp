@@ -74,6 +74,33 @@ TEST_F(LabelsConfig, ClassesAreFlippedAndFusedAsInTraining) {
   EXPECT_EQ(flipped, 60);
 }
 
+TEST_F(LabelsConfig, FusedColumnsAreSmoothedAsInTraining) {
+  Config c = config(0);
+  run_labels(c, folder_ + "/sharp");
+  c.loss.label_smoothing = 0.3;
+  run_labels(c, folder_ + "/smooth");
+  const CsvTable sharp = CsvTable::read(folder_ + "/sharp/labels.csv");
+  const CsvTable smooth = CsvTable::read(folder_ + "/smooth/labels.csv");
+  const math::TargetModel<float> device = prepare_labels(c, open_manifests(c).train).target;
+  for (std::size_t i = 0; i < sharp.rows(); ++i) {
+    const auto at = [&](const char* name) {
+      return static_cast<float>(sharp.number(i, sharp.require(name)));
+    };
+    float q[3];
+    math::training_target(device,
+                          math::Annotation<float>{static_cast<int>(i % 3), true, at("valence"),
+                                                  at("arousal"), nullptr},
+                          q);
+    for (std::size_t k = 0; k < 3; ++k) {
+      const std::string fused = fmt::format("p_fused_{}", k), gmm = fmt::format("p_gmm_{}", k);
+      const double got = smooth.number(i, smooth.require(fused));
+      EXPECT_NEAR(got, 0.7 * sharp.number(i, sharp.require(fused)) + 0.1, 1e-15);
+      EXPECT_NEAR(got, double{q[k]}, 1e-5);
+      EXPECT_EQ(smooth.number(i, smooth.require(gmm)), sharp.number(i, sharp.require(gmm)));
+    }
+  }
+}
+
 TEST_F(LabelsConfig, WithoutNoiseTheClassesStay) {
   run_labels(config(0), folder_ + "/out");
   const CsvTable labels = CsvTable::read(folder_ + "/out/labels.csv");

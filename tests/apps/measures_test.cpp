@@ -160,6 +160,115 @@ TEST(MeasuresTest, TemperatureAtItsEnds) {
   EXPECT_NEAR(fit_temperature(less, 2, std::vector{0, 0, 1}), 7.09 / std::log(2), 1e-9);
 }
 
+/// Mean -sum_k q_k log softmax(logits / t)_k.
+double cross_entropy(const std::vector<double>& logits, int classes, const std::vector<double>& q,
+                     double t) {
+  const auto k = static_cast<std::size_t>(classes);
+  double sum = 0;
+  for (std::size_t i = 0; i < logits.size(); i += k) {
+    double mass = 0;
+    for (std::size_t c = i; c < i + k; ++c) mass += std::exp(logits[c] / t);
+    for (std::size_t c = i; c < i + k; ++c) sum -= q[c] * (logits[c] / t - std::log(mass));
+  }
+  return sum * static_cast<double>(k) / static_cast<double>(logits.size());
+}
+
+TEST(MeasuresTest, TemperatureOfSoftLabelsByGoldenSection) {
+  for (const int classes : {2, 8}) {
+    const auto logits = log_probabilities(random_predictions(300, classes, 8).probabilities);
+    const auto softer = scaled_softmax(logits, classes, 1.7);
+    auto q = random_predictions(300, classes, 9).probabilities;
+    for (std::size_t i = 0; i < q.size(); ++i) q[i] = .8 * softer[i] + .2 * q[i];
+    const double ratio = (std::sqrt(5.) - 1) / 2;
+    double low = -4, high = 4;  // log T
+    while (high - low > 1e-10) {
+      const double a = high - ratio * (high - low), b = low + ratio * (high - low);
+      const bool left = cross_entropy(logits, classes, q, std::exp(a)) <
+                        cross_entropy(logits, classes, q, std::exp(b));
+      (left ? high : low) = left ? b : a;
+    }
+    const double t = fit_temperature_soft(logits, classes, q);
+    EXPECT_NEAR(std::log(t), low, 1e-6);
+    std::vector<double> doubled = q;
+    for (double& x : doubled) x *= 2;
+    EXPECT_NEAR(fit_temperature_soft(logits, classes, doubled), t, 1e-12 * t) << "rows are scaled";
+  }
+  const Predictions p = random_predictions(200, 5, 10);
+  const auto logits = log_probabilities(p.probabilities);
+  std::vector<double> onehot(200 * 5);
+  for (std::size_t i = 0; i < 200; ++i) onehot[i * 5 + static_cast<std::size_t>(p.labels[i])] = 1;
+  const double t = fit_temperature(logits, 5, p.labels);
+  EXPECT_NEAR(fit_temperature_soft(logits, 5, onehot), t, 1e-12 * t);
+  EXPECT_DOUBLE_EQ(fit_temperature_soft({}, 5, {}), 1);
+}
+
+/// A(y | k): half of class 0 and a fifth of the others are annotated as any other class.
+std::vector<double> wrong_share(int classes) {
+  const auto k = static_cast<std::size_t>(classes);
+  std::vector<double> a(k * k);
+  for (std::size_t y = 0; y < k; ++y)
+    for (std::size_t c = 0; c < k; ++c) {
+      const double e = c == 0 ? .5 : .2;
+      a[y * k + c] = y == c ? 1 - e : e / (classes - 1);
+    }
+  return a;
+}
+
+TEST(MeasuresTest, TemperatureOfWrongLabelsIsThatOfTheRightOnes) {
+  constexpr std::size_t classes = 4, n = 20000;
+  Philox draw(11, Purpose::test);
+  const auto transition = wrong_share(classes);
+  const auto drawn = [&](const auto& p) {
+    double u = draw.uniform();
+    std::size_t k = 0;
+    while (k < classes - 1 && (u -= p(k)) >= 0) ++k;
+    return k;
+  };
+  std::vector<double> logits;
+  std::vector<int> right, wrong;
+  for (std::size_t i = 0; i < n; ++i) {  // classes from softmax(z), but the logits say 2 z
+    std::vector<double> z;
+    for (std::size_t k = 0; k < classes; ++k) z.push_back(draw.normal(0, 2));
+    const auto p = scaled_softmax(z, classes, 1);
+    const std::size_t own = drawn([&](std::size_t k) { return p[k]; });
+    right.push_back(static_cast<int>(own));
+    wrong.push_back(
+        static_cast<int>(drawn([&](std::size_t y) { return transition[y * classes + own]; })));
+    for (const double x : z) logits.push_back(2 * x);
+  }
+  EXPECT_NEAR(fit_temperature(logits, classes, right), 2, .1);
+  EXPECT_GT(fit_temperature(logits, classes, wrong), 3) << "wrong labels look like overconfidence";
+  const double t = fit_temperature_corrected(logits, classes, wrong, transition);
+  EXPECT_NEAR(t, 2, .15);
+  const auto loss = [&](double at) {
+    const auto p = scaled_softmax(logits, classes, at);
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      double seen = 0;
+      for (std::size_t k = 0; k < classes; ++k)
+        seen += transition[static_cast<std::size_t>(wrong[i]) * classes + k] * p[i * classes + k];
+      sum -= std::log(seen);
+    }
+    return sum;
+  };
+  for (double at = .05; at < 50; at *= 1.3) EXPECT_GE(loss(at), loss(t));
+  EXPECT_GE(loss(t * 1.001), loss(t));
+  EXPECT_GE(loss(t / 1.001), loss(t));
+}
+
+TEST(MeasuresTest, TemperatureCorrectedForNothingIsThePlainOne) {
+  const Predictions p = random_predictions(300, 3, 12);
+  const auto logits = log_probabilities(p.probabilities);
+  const std::vector<double> none{1, 0, 0, 0, 1, 0, 0, 0, 1};
+  EXPECT_NEAR(fit_temperature_corrected(logits, 3, p.labels, none),
+              fit_temperature(logits, 3, p.labels), 1e-6);
+  const std::vector<double> equal(6, 1.0), right{3, 0, 0, 0, 3, 0};
+  EXPECT_DOUBLE_EQ(fit_temperature_corrected(equal, 3, std::vector{0, 2}, none), 1);
+  EXPECT_DOUBLE_EQ(fit_temperature_corrected(right, 3, std::vector{0, 1}, none), .01);
+  EXPECT_DOUBLE_EQ(fit_temperature_corrected(right, 3, std::vector{2, 2}, none), 100);
+  EXPECT_DOUBLE_EQ(fit_temperature_corrected({}, 3, {}, none), 1);
+}
+
 TEST(MeasuresTest, SectionsFollowTheData) {
   Predictions p = random_predictions(40, 3, 4);
   const auto keys = [&] {
@@ -204,6 +313,8 @@ TEST(MeasuresTest, JsonOfTheContract) {
     EXPECT_TRUE(json["calibration"][key].is_number()) << key;
   }
   EXPECT_EQ(json["calibration"]["temperature"], 2);
+  EXPECT_EQ(json["calibration"]["temperature_from"], "given");
+  EXPECT_EQ(to_json(compute_measures(p))["calibration"]["temperature_from"], "predictions");
   EXPECT_EQ(to_json(compute_measures(p))["per_class"][1]["class"], 1) << "no names: numbers";
   const std::string text = to_text(compute_measures(p), {"Neutral", "Happy"});
   EXPECT_NE(text.find("Happy"), std::string::npos);

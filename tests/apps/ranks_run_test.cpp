@@ -106,6 +106,18 @@ TEST_F(RanksRun, ASignalToAnyStopsAllAtTheSameStepAndTheyResumeToTheSameBytes) {
   expect_same("run", "whole");
 }
 
+TEST_F(RanksRun, MixupMixesWithinEachRankAndEndsInTheSameBytesAgain) {
+  const Arguments more = {"augment.mixup=0.4"};
+  for (const char* run : {"first", "second"})
+    expect_all(RanksByHand(folder_.path(), train(run, more)).finish(), 0);
+  for (const char* name : {"checkpoints/last.safetensors", "predictions.csv"})
+    EXPECT_TRUE(read_text(folder_ / "first/" + name) == read_text(folder_ / "second/" + name));
+  const std::vector<Outcome> alone =
+      RanksByHand(folder_.path(), train("alone", {more[0], "train.batch_size=2"})).finish();
+  EXPECT_TRUE(contains(complaint(alone[0], 2), "gives each of 2 processes one face; raise it to 4"))
+      << alone[0].err;
+}
+
 TEST_F(RanksRun, PatienceAndTheClockStopAllTogether) {
   expect_all(RanksByHand(folder_.path(), train("patient", {"train.epochs=40", "train.patience=1",
                                                            "optimizer.lr=0.05"}))

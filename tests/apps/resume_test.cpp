@@ -1,52 +1,13 @@
 // --resume: a run that was stopped anywhere ends in the same bytes as one that was not.
-#include <nlohmann/json.hpp>
-
-#include "tests/apps/run_affuse.h"
-#include "weights/checkpoint.h"
+#include "tests/apps/stopped_training.h"
 
 namespace affuse::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A table without the columns that a clock wrote.
-std::string timeless(const std::string& file) {
-  const CsvTable table = CsvTable::read(file);
-  std::string text;
-  for (std::size_t row = 0; row < table.rows(); ++row)
-    for (int c = 0; c < static_cast<int>(table.header().size()); ++c) {
-      const std::string& name = table.header()[static_cast<std::size_t>(c)];
-      if (name != "seconds" && name != "images_per_s") text += table.text(row, c) + ",";
-    }
-  return text;
-}
-
-/// 24 batches an epoch, 4 epochs, the last two averaged, some labels flipped.
-class Resume : public testing::Test {
+class Resume : public StoppedTraining {
  protected:
-  void SetUp() override {
-    draw_faces(folder_, "csv");
-    write_config(folder_, "csv");
-  }
-
-  static Arguments train(const std::string& out, const Arguments& more = {}) {
-    Arguments all = {"train",
-                     "c.json",
-                     "train.epochs=4",
-                     "train.batch_size=4",
-                     "swa.enabled=true",
-                     "swa.start_epoch=3",
-                     "noise.rate=0.2",
-                     "label_model.kind=noise_aware",
-                     "--out",
-                     out,
-                     "--quiet"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-  void complete(const std::string& out, const Arguments& more = {}) {
-    affuse_ok(folder_, train(out, more));
-  }
   /// Starts a run and, when step `step` is logged, sends it `signal`.
   Outcome stop(const std::string& out, const Arguments& more, std::int64_t step, int signal) {
     Program program(folder_.path(), train(out, more));
@@ -55,44 +16,15 @@ class Resume : public testing::Test {
     program.signal(signal);
     return program.finish();
   }
-  std::string steps_of(const std::string& run) const {
-    const std::string file = folder_ / run + "/steps.csv";
-    return fs::exists(file) ? read_text(file) : std::string();
-  }
-  Outcome resume(const std::string& run, Arguments more = {}) {
-    more.insert(more.begin(), {"train", "--resume", run});
-    return affuse(folder_, more);
-  }
-  void resume_ok(const std::string& run, const Arguments& more = {}) {
-    const Outcome outcome = resume(run, more);
-    EXPECT_EQ(outcome.status, 0) << outcome.err;
-  }
-  std::string state_of(const std::string& run) const {
-    return nlohmann::json::parse(read_text(folder_ / run + "/status.json"))["state"];
-  }
-
-  void expect_same(const std::string& run, const std::string& reference) const {
-    for (const char* name : {"checkpoints/best.safetensors", "checkpoints/last.safetensors",
-                             "checkpoints/swa.safetensors", "predictions.csv", "labels.json",
-                             "status.json", "config.json", "skipped.csv"})
-      EXPECT_TRUE(read_text(folder_ / run + "/" + name) ==
-                  read_text(folder_ / reference + "/" + name))
-          << name;
-    for (const char* name : {"metrics.csv", "steps.csv"})
-      EXPECT_EQ(timeless(folder_ / run + "/" + name), timeless(folder_ / reference + "/" + name));
-  }
-
   /// Stopped at step `step` of 96 and resumed.
   void expect_the_same_bytes(const std::string& run, const Arguments& more, std::int64_t step,
                              int signal) {
     EXPECT_EQ(stop(run, more, step, signal).status, 128 + signal);
     EXPECT_EQ(state_of(run), signal == SIGKILL ? "running" : "stopped");
-    EXPECT_FALSE(fs::exists(folder_ / run + "/predictions.csv"));
+    EXPECT_FALSE(has(run, "predictions.csv"));
     resume_ok(run);
     expect_same(run, "whole");
   }
-
-  const Folder folder_;
 };
 
 TEST_F(Resume, EndsInTheSameBytesInFp32) {
@@ -107,6 +39,24 @@ TEST_F(Resume, EndsInTheSameBytesInBf16) {
   complete("whole", more);
   expect_the_same_bytes("stopped", more, 80, SIGTERM);  // while weights are averaged
   expect_the_same_bytes("killed", more, 32, SIGKILL);
+}
+
+TEST_F(Resume, EndsInTheSameBytesWithFrozenEpochs) {
+  const Arguments more = {"train.freeze_epochs=2"};  // 48 steps
+  complete("whole", more);
+  expect_the_same_bytes("stopped", more, 30, SIGINT);         // among them
+  expect_the_same_bytes("killed before", more, 47, SIGKILL);  // at the border, on either side
+  expect_the_same_bytes("stopped at", more, 48, SIGINT);
+  expect_the_same_bytes("killed behind", more, 49, SIGKILL);
+}
+
+TEST_F(Resume, EndsInTheSameBytesWithMixup) {
+  const Arguments more = {"augment.mixup=0.4"};
+  complete("whole", more);
+  expect_the_same_bytes("stopped", more, 32, SIGINT);
+  expect_the_same_bytes("killed", more, 80, SIGKILL);
+  complete("plain");
+  EXPECT_NE(timeless(folder_ / "plain/steps.csv"), timeless(folder_ / "whole/steps.csv"));
 }
 
 TEST_F(Resume, MoreEpochsAreARunThatHadThemFromTheStart) {
@@ -185,12 +135,105 @@ TEST_F(Resume, ADamagedCheckpointFallsBackToTheOneBefore) {
   EXPECT_TRUE(contains(what, "last.safetensors") && contains(what, "prev.safetensors")) << what;
 }
 
-TEST_F(Resume, CtrlCWhileValidatingWaitsForTheCheckpoint) {
-  const Arguments more = {"train.limit_batches=1", "train.epochs=12"};  // hardly any training
+TEST_F(Resume, AMovedRunGoesOn) {
+  complete("whole");
+  EXPECT_EQ(stop("run", {}, 40, SIGINT).status, 128 + SIGINT);
+  fs::create_directory(folder_ / "elsewhere");
+  fs::copy(folder_ / "run", folder_ / "copy", fs::copy_options::recursive);
+  fs::rename(folder_ / "run", folder_ / "elsewhere/moved");
+  for (const char* name : {"copy", "elsewhere/moved"}) {
+    resume_ok(name);
+    expect_same(name, "whole");
+  }
+}
+
+TEST_F(Resume, AChangedDataSetIsRefused) {
+  const Arguments more = {"data.max_bad_fraction=0.05"};
   complete("whole", more);
-  EXPECT_EQ(stop("run", more, 5, SIGINT).status, 128 + SIGINT);
+  EXPECT_EQ(stop("run", more, 40, SIGINT).status, 128 + SIGINT);
+  const std::string image = folder_ / "faces/images/train/7.jpg",
+                    table = folder_ / "faces/train.csv";
+  fs::rename(image, image + ".away");
+  std::string what = complaint(resume("run"), 1);
+  EXPECT_TRUE(what.starts_with("run: the data set has changed: trained on 96 faces (")) << what;
+  EXPECT_TRUE(contains(what, "trained on 95 faces (")) << what;
+  fs::rename(image + ".away", image);
+
+  const std::string rows = read_text(table);
+  for (const std::string name : {"train", "val"}) {
+    const std::string file = "faces/" + name + ".csv", text = read_text(folder_ / file);
+    folder_.write(file, text.substr(0, text.size() - 2) + "9\n");
+    what = complaint(resume("run"), 1);
+    EXPECT_TRUE(contains(what, "the data set has changed")) << name << ": " << what;
+    folder_.write(file, text);
+  }
   resume_ok("run");
   expect_same("run", "whole");
+}
+
+TEST_F(Resume, ACheckpointOfAnotherRunOrProgramIsRefused) {
+  complete("run", {"train.epochs=1", "swa.start_epoch=1"});
+  complete("other", {"train.epochs=1", "swa.start_epoch=1", "train.seed=2"});
+  const std::string last = folder_ / "run/checkpoints/last.safetensors", more = "train.epochs=2";
+  const Checkpoint own = read_checkpoint(last);
+  const auto refusal = [&] { return complaint(resume("run", {more}), 1); };
+
+  fs::copy_file(folder_ / "other/checkpoints/last.safetensors", last,
+                fs::copy_options::overwrite_existing);
+  const std::string foreign = refusal();
+  EXPECT_TRUE(
+      foreign.starts_with("run/checkpoints/last.safetensors: was written under another "
+                          "configuration than the run's config.json: "))
+      << foreign;
+  EXPECT_TRUE(contains(foreign, "seed: 2 in the run, 1 now")) << foreign;
+  fs::copy_file(folder_ / "run/checkpoints/best.safetensors", last,
+                fs::copy_options::overwrite_existing);
+  EXPECT_TRUE(contains(refusal(), "has no checksum; is it a checkpoint?"));
+
+  const auto rewritten = [&](const auto& change) {
+    Checkpoint checkpoint = own;
+    change(checkpoint);
+    write_checkpoint(last, folder_ / "run/prev", checkpoint);
+    return refusal();
+  };
+  const std::string what = rewritten([](Checkpoint& c) {
+    auto config = nlohmann::json::parse(c.metadata["config"]);
+    config["versions"]["affuse"] = "9.8.7";
+    config["loss"]["of_tomorrow"] = 1;
+    c.metadata["config"] = config.dump();
+  });
+  EXPECT_TRUE(contains(what, "not a checkpoint that affuse ")) << what;
+  EXPECT_TRUE(contains(what, "can resume (written by affuse 9.8.7): ")) << what;
+  EXPECT_TRUE(contains(what, "loss.of_tomorrow: unknown key")) << what;
+  EXPECT_TRUE(
+      contains(rewritten([](Checkpoint& c) { c.metadata.clear(); }), "no training run wrote it"));
+  EXPECT_TRUE(contains(rewritten([](Checkpoint& c) { c.metadata["state"] = "{}"; }), "'ranks'"));
+  EXPECT_TRUE(contains(rewritten([](Checkpoint& c) { c.tensors.erase("conv1.weight"); }),
+                       "no tensor conv1.weight"));
+}
+
+TEST_F(Resume, AnotherNumberOfThreadsIsSaid) {
+  complete("run", {"train.epochs=1", "swa.start_epoch=1"});
+  EXPECT_FALSE(contains(resume("run", {"train.epochs=2"}).err, "warning"));
+  const Outcome outcome = resume("run", {"train.epochs=3", "train.threads=1"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "warning: hardware: ")) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "will not end in the same bytes")) << outcome.err;
+}
+
+TEST_F(Resume, ARunInUseNamesItsProcess) {
+  Program program(folder_.path(), train("run", {"train.epochs=400"}));
+  EXPECT_TRUE(program.wait_until([&] { return last_row("run", "steps.csv") > 0; }));
+  for (const Arguments& again : {Arguments{"train", "--resume", "run"},
+                                 Arguments{"train", "c.json", "--out", "run", "--overwrite"}}) {
+    const std::string what = complaint(affuse(folder_, again), 2);
+    EXPECT_TRUE(what.starts_with("run: another affuse (process " +
+                                 std::to_string(program.process()) + " on "))
+        << what;
+    EXPECT_TRUE(contains(what, "stop it with kill -INT")) << what;
+  }
+  program.signal(SIGINT);
+  EXPECT_EQ(program.finish().status, 128 + SIGINT);
 }
 
 TEST_F(Resume, TheTimeLimitStopsWithACheckpoint) {

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,15 @@ class Program {
 
   void signal(int number) const { ::kill(pid_, number); }
   pid_t process() const { return pid_; }
+  /// SIGSTOP, and waits until every thread stands; false where the program ended first. SIGCONT
+  /// lets it go on.
+  bool halt() const {
+    signal(SIGSTOP);
+    siginfo_t info{};
+    const auto id = static_cast<id_t>(pid_);
+    return ::waitid(P_PID, id, &info, WSTOPPED | WEXITED | WNOWAIT) == 0 &&
+           info.si_code == CLD_STOPPED;
+  }
 
   /// Polls until `ready` or the program's end; whether `ready` came first.
   bool wait_until(const std::function<bool()>& ready) {
@@ -96,6 +106,9 @@ class Program {
     const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT, 0644);
     const int err = ::open(err_.c_str(), O_WRONLY | O_CREAT, 0644);
     const int in = ::open("/dev/null", O_RDONLY);
+    // Whoever runs the tests in the background may ignore some.
+    for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGPIPE})
+      std::signal(number, SIG_DFL);
     ::setenv("OMP_WAIT_POLICY", "passive", 1);  // spinning threads starve each other in ctest -j
     for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
     const bool ready = ::dup2(in, 0) == 0 && ::dup2(out, 1) == 1 && ::dup2(err, 2) == 2;

@@ -42,6 +42,14 @@ TEST(Terminal, ProgressText) {
   EXPECT_EQ(progress_text("scan", 7, 0, 2, "files", "", 80), "scan  7 files  3.5 files/s");
   EXPECT_EQ(progress_text("scan", 0, 10, 0, "files", "", 0), "scan    0 %");
   EXPECT_EQ(progress_text("scan", 20, 10, 1, "files", "", 0), "scan  100 %  20 files/s  in 0:01");
+  const auto narrow = [](int width) {
+    return progress_text("epoch 3/6", 500, 1000, 2, "images", "loss 1.234", width);
+  };
+  EXPECT_EQ(narrow(52), "epoch 3/6   50 %  250 images/s  ETA 0:02  loss 1.234");
+  EXPECT_EQ(narrow(42), "epoch 3/6   50 %  250 images/s  ETA 0:02");
+  EXPECT_EQ(narrow(39), "epoch 3/6  [====>    ]   50 %  ETA 0:02");
+  EXPECT_EQ(narrow(20), "epoch 3/6   50 %");
+  EXPECT_EQ(narrow(5), "epoch");
   for (int width = 1; width < 120; ++width) {
     const auto text =
         progress_text("a long name of a job", 999, 1000, 3, "images", "loss 1.0", width);

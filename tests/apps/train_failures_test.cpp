@@ -93,6 +93,32 @@ TEST(TrainFailures, NonFiniteLossStopsBeforeTheFirstCheckpoint) {
   }
 }
 
+TEST(TrainFailures, AResumedRunGoesOnCountingWhatItSkips) {
+  const Folder folder;
+  draw_faces(folder, "csv");
+  write_config(folder, "csv");
+  affuse_ok(folder,
+            {"train", "c.json", "--out", "first", "model.va_activation=none", "train.epochs=1"});
+  Weights weights = read_weights(folder / "first/checkpoints/best.safetensors");
+  poison(weights.tensors);
+  write_weights(folder / "poisoned.safetensors", weights);
+  Program program(folder.path(), {"train", "c.json", "--out", "run", "model.va_activation=none",
+                                  "model.init=poisoned.safetensors", "train.on_nonfinite=skip",
+                                  "train.batch_size=4"});
+  EXPECT_TRUE(program.wait_until([&] {
+    return fs::exists(folder / "run/steps.csv") &&
+           contains(read_text(folder / "run/steps.csv"), "\n9,");
+  }));
+  program.signal(SIGTERM);
+  const Outcome stopped = program.finish();
+  EXPECT_EQ(stopped.status, 128 + SIGTERM);
+  EXPECT_FALSE(contains(stopped.err, "skipped (48 so far)"));
+  const Outcome resumed = affuse(folder, {"train", "--resume", "run"});
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_FALSE(contains(resumed.err, "skipped (9 so far)"));
+  EXPECT_TRUE(contains(resumed.err, "step 48: the loss is not finite; skipped (48 so far)"));
+}
+
 TEST(TrainFailures, NonFiniteLossNamesTheLastGoodCheckpoint) {
   const Folder folder;
   draw_faces(folder, "csv");

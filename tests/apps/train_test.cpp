@@ -1,4 +1,5 @@
 // `affuse train`: what a run leaves, what it takes, what it refuses.
+#include <cmath>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -140,6 +141,30 @@ TEST(Train, DryRunLeavesNothing) {
   EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
+TEST(Train, MixesAloneAndWithNoiseAwareFusion) {
+  const Folder folder;
+  draw_faces(folder, "csv");
+  write_config(folder, "csv");
+  const auto losses = [&](const std::string& name, const Arguments& more) {
+    Arguments all = {"train", "c.json", "--out", name, "--quiet", "augment.mixup=0.2"};
+    all.insert(all.end(), more.begin(), more.end());
+    affuse_ok(folder, all);
+    const CsvTable steps = CsvTable::read(folder / name + "/steps.csv");
+    EXPECT_EQ(steps.rows(), 12u);
+    std::vector<double> column;
+    for (std::size_t i = 0; i < steps.rows(); ++i) column.push_back(steps.number(i, 2));
+    return column;
+  };
+  const auto alone = losses("alone", {"label_model.kind=onehot"});
+  for (const double loss : alone) EXPECT_TRUE(std::isfinite(loss));
+  for (const double loss : losses("fused", {"label_model.kind=noise_aware", "noise.rate=0.2"}))
+    EXPECT_TRUE(std::isfinite(loss));
+  // Off with all augmentation, whatever the parameter.
+  EXPECT_EQ(losses("off", {"augment.enabled=false"}),
+            losses("zero", {"augment.enabled=false", "augment.mixup=0"}));
+  EXPECT_NE(alone, losses("without", {"label_model.kind=onehot", "augment.mixup=0"}));
+}
+
 TEST(Train, TakesAFullFolderOnlyWithOverwriteAndNeverALockedOne) {
   const Folder folder;
   draw_faces(folder, "csv");
@@ -152,7 +177,7 @@ TEST(Train, TakesAFullFolderOnlyWithOverwriteAndNeverALockedOne) {
     const RunFolder locked = RunFolder::open(folder / "run");
     for (const Arguments& other : {Arguments{"train", "c.json", "--out", "run", "--overwrite"},
                                    Arguments{"train", "--resume", "run", "train.epochs=2"}})
-      EXPECT_TRUE(contains(complaint(affuse(folder, other), 2), "another affuse is writing"));
+      EXPECT_TRUE(contains(complaint(affuse(folder, other), 2), "is writing to this run folder"));
   }
   EXPECT_EQ(read_text(folder / "run/checkpoints/best.safetensors"), best);
   affuse_ok(folder, {"train", "c.json", "--out", "run", "train.epochs=1", "--overwrite"});

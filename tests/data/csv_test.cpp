@@ -107,8 +107,7 @@ TEST(Csv, ColumnsAndNumbers) {
     table.require("arousal");
     ADD_FAILURE();
   } catch (const DataError& e) {
-    EXPECT_STREQ(e.what(),
-                 "t.csv:1: no column 'arousal' in the header; the columns are path, valence");
+    EXPECT_STREQ(e.what(), "t.csv:1: no column 'arousal' in the header; it has 'path', 'valence'");
   }
   EXPECT_THROW(table.text(5, 0), DataError);
   EXPECT_THROW(table.text(0, 2), DataError);

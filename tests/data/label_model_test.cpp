@@ -180,6 +180,31 @@ TEST(LabelModelTest, FusionAndMissingAnnotations) {
   EXPECT_EQ(row(hard, 102), (std::vector<double>{0, 1})) << "argmax of the GMM";
 }
 
+TEST(LabelModelTest, SmoothingComesLastAndLeavesEmptyRows) {
+  auto rows = clouds(50);
+  rows.push_back({1, kNone, -.1});
+  rows.push_back({-1, .5, -.1});
+  rows.push_back({-1, kNone, kNone});
+  const auto data = annotations(rows);
+  for (const LabelKind kind : {LabelKind::gmm, LabelKind::euclid, LabelKind::onehot}) {
+    LabelModelOptions options;
+    options.kind = kind;
+    const LabelModel model = fit_label_model(data, 2, options);
+    const SoftLabels sharp = soft_labels(model, data, .3);
+    EXPECT_EQ(soft_labels(model, data, .3, 0).p, sharp.p);
+    for (const double s : {.1, .5, .999}) {
+      const SoftLabels soft = soft_labels(model, data, .3, s);
+      EXPECT_EQ(soft.labels, sharp.labels) << "the class is the sharp label's";
+      for (std::size_t i = 0; i < data.size(); ++i)
+        for (std::size_t k = 0; k < 2; ++k)
+          EXPECT_NEAR(row(soft, i)[k], i == 102 ? 0 : s / 2 + (1 - s) * row(sharp, i)[k], 1e-15);
+    }
+  }
+  const LabelModel model = fit_label_model(data, 2, {});
+  for (const double s : {-.1, 1., kNone})
+    EXPECT_THROW(soft_labels(model, data, .5, s), ConfigError);
+}
+
 TEST(LabelModelTest, GivenDistributions) {
   auto data = annotations({{0, .1, .1}, {1, kNone, kNone}, {-1, .1, .1}, {1, .1, .1}});
   data.soft = {{.25f, .75f}, {.5f, .5f}, {.125f, .875f}, {}};

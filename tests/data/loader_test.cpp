@@ -308,5 +308,34 @@ TEST(Loader, ARankGetsItsShareAndAnEmptyOneToo) {
     }
 }
 
+TEST(Loader, AnInterruptionEndsAWaitAndLasts) {
+  const Folder folder;
+  Manifest manifest{folder.path(), {"a"}, {}};
+  folder.write("large.jpg", encode_jpeg(picture(1500, 1500, 1)));
+  Sample large;
+  large.path = "large.jpg";
+  manifest.samples.assign(64, large);
+  for (std::size_t i = 0; i < 8; ++i) manifest.samples[i].path = "small.png";
+  folder.write("small.png", encode_png(picture(8, 8, 1)));
+  LoaderOptions options = options_of(8, 1);
+  options.shuffle = false;
+  options.images = ImageCache::create(64, kSize, std::size_t{1} << 20);
+  int asked = 0, yes_from = 1 << 30;
+  options.interrupted = [&] { return ++asked >= yes_from; };
+  Loader loader(manifest, options);
+  Batch batch;
+  loader.start_epoch(0);
+  ASSERT_TRUE(loader.next(batch));
+  asked = 0, yes_from = 3;  // no at first, yes in the wait
+  EXPECT_FALSE(loader.next(batch));
+  EXPECT_EQ(asked, 3);
+  vector<std::uint8_t> pixels(kPixels);
+  EXPECT_FALSE(options.images->read(15, pixels)) << "the batch was not ready";
+  EXPECT_FALSE(loader.next(batch)) << "also for those that are";
+  yes_from = 1 << 30;
+  loader.start_epoch(0);
+  ASSERT_TRUE(loader.next(batch)) << "as nobody asks to stop any more";
+}
+
 }  // namespace
 }  // namespace affuse

@@ -186,13 +186,33 @@ TEST_F(SynthWriter, LeavesNothingAfterAFailure) {
   EXPECT_THROW(write_synthetic(o, at("file/set")), Error);
 }
 
+TEST_F(SynthWriter, TwoAtOnceDoNotMix) {
+  const SynthSetOptions o = small(SynthLayout::csv);
+  std::string refusal;
+  const auto draw_again = [&](std::size_t, std::size_t) {
+    if (!refusal.empty()) return;
+    try {
+      write_synthetic(o, at("set"));
+      refusal = "none";
+    } catch (const ConfigError& e) {
+      refusal = e.what();
+    }
+  };
+  write_synthetic(o, at("set"), draw_again);
+  EXPECT_EQ(refusal, at("set") + ": another affuse is drawing it; start again when it is done");
+  EXPECT_TRUE(fs::exists(at("set/images/train/39.jpg")));
+  EXPECT_FALSE(fs::exists(at("set/.unfinished")));
+  EXPECT_EQ(entries(), 1u);
+}
+
 TEST_F(SynthWriter, AFullDiskIsAnErrorThatNamesTheFile) {
   const std::vector<std::uint8_t> bytes(100, 1);
   try {
     write_plain("/dev/full", bytes);
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()), "/dev/full: cannot be written: No space left on device");
+    EXPECT_EQ(std::string(e.what()),
+              "/dev/full: cannot be written: No space left on device; free some space");
   }
   EXPECT_THROW(write_plain(at("missing/x"), bytes), Error);
 }

@@ -28,7 +28,7 @@ Annotations annotations(std::size_t n) {
   return a;
 }
 
-void expect_same(LabelKind kind, double alpha) {
+void expect_same(LabelKind kind, double alpha, double smoothing) {
   const Annotations a = annotations(400);
   LabelModelOptions options;
   options.kind = kind;
@@ -37,8 +37,8 @@ void expect_same(LabelKind kind, double alpha) {
   if (kind == LabelKind::given)
     for (auto& soft : usable.soft)
       if (!soft.empty() && soft == std::vector<float>(kClasses, 0.f)) soft.clear();
-  const SoftLabels expected = soft_labels(model, usable, alpha);
-  const math::TargetModel<float> device = target_model(model, alpha);
+  const SoftLabels expected = soft_labels(model, usable, alpha, smoothing);
+  const math::TargetModel<float> device = target_model(model, alpha, smoothing);
   const std::vector<float> none(kClasses, 0.f);
   for (std::size_t i = 0; i < a.size(); ++i) {
     const math::Annotation<float> sample{a.labels[i], a.has_va(i), static_cast<float>(a.valence[i]),
@@ -55,7 +55,21 @@ void expect_same(LabelKind kind, double alpha) {
 TEST(TargetModel, AgreesWithSoftLabelsForEveryKind) {
   for (const LabelKind kind : {LabelKind::gmm, LabelKind::euclid, LabelKind::noise_aware,
                                LabelKind::onehot, LabelKind::given})
-    for (const double alpha : {0.0, 0.3, 1.0}) expect_same(kind, alpha);
+    for (const double alpha : {0.0, 0.3, 1.0})
+      for (const double smoothing : {0.0, 0.1, 0.75}) expect_same(kind, alpha, smoothing);
+}
+
+TEST(TargetModel, WithoutClassAndVaThereIsNothingToSmooth) {
+  for (const LabelKind kind : {LabelKind::gmm, LabelKind::onehot, LabelKind::given}) {
+    LabelModelOptions options;
+    options.kind = kind;
+    const auto device =
+        target_model(fit_label_model(annotations(400), kClasses, options), 0.5, 0.3);
+    const float none[kClasses] = {};
+    float q[kClasses] = {9, 9, 9, 9};
+    math::training_target(device, math::Annotation<float>{-1, false, 0, 0, none}, q);
+    for (const float x : q) EXPECT_EQ(x, 0);
+  }
 }
 
 TEST(TargetModel, WithoutAnyVaEverySampleIsOneHot) {

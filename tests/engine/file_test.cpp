@@ -168,7 +168,7 @@ TEST_F(FileTest, AFullDiskLeavesTheOldFile) {
       [&] { write_file_atomic(path("file"), std::span<const std::uint8_t>(bytes)); });
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(message, path("file.tmp") + ": write: File too large");
+  EXPECT_EQ(message, path("file.tmp") + ": write: File too large; raise the limit (ulimit -f)");
   EXPECT_EQ(read_text(path("file")), "old");
   EXPECT_EQ(count(), 1u);
 }

@@ -37,13 +37,14 @@ struct Output {
 };
 
 /// Soft and one-hot targets, some samples without class or VA; rows from `valid` on hold NaN.
-Problem make_problem(int n, int valid, int k, math::ClassWeightMode mode) {
+Problem make_problem(int n, int valid, int k, math::ClassWeightMode mode, float gamma = 0) {
   std::mt19937 g(static_cast<unsigned>(n * 100 + k));
   std::normal_distribution<float> normal(0, 4);
   std::uniform_real_distribution<float> unit(-1, 1);
   Problem p{n,  valid, {.coef_ce = 1.5f, .coef_cs = 0.5f, .coef_l2 = 2, .mode = mode, .classes = k},
             {}, {},    {},
             {}, {},    {}};
+  p.settings.focal_gamma = gamma;
   for (int i = 0; i < k; ++i) p.settings.class_weight[i] = 1 + 3 * std::abs(unit(g));
   for (int i = 0; i < n; ++i) {
     const bool real = i < valid;
@@ -75,7 +76,7 @@ void for_all(Test test) {
   for (const auto mode : {sample, per_class, soft, none})
     for (const int k : {2, 3, 7, 8, 11, 32})
       for (const auto& [n, valid] : {std::pair{1, 1}, {13, 13}, {64, 37}, {5, 0}})
-        test(make_problem(n, valid, k, mode));
+        for (const float gamma : {0.f, 0.5f, 2.f}) test(make_problem(n, valid, k, mode, gamma));
 }
 
 TEST(AffectLoss, EqualsTheDoubleFormulasAndTheirMean) {
@@ -179,6 +180,8 @@ TEST(AffectLoss, ReportsNonFiniteValues) {
     Problem p = good;
     p.logits[11] = bad;
     Output out(p);
+    EXPECT_FALSE(run(p, out).finite);
+    p.settings.focal_gamma = 0.5f;
     EXPECT_FALSE(run(p, out).finite);
     p = good;
     p.va_hat[1] = bad;

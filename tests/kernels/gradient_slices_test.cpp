@@ -50,5 +50,13 @@ TEST(GradientSlices, WaitForAParameterInBetween) {
   EXPECT_FALSE(slices.take(true));
 }
 
+TEST(GradientSlices, LeaveOutWhatLiesBeforeTheirBegin) {
+  GradientSlices slices(layout(), 1, 32);
+  slices.complete(4);
+  expect_slice(slices, false, 48, 32);
+  expect_slice(slices, true, 32, 16);
+  EXPECT_FALSE(slices.take(true));
+}
+
 }  // namespace
 }  // namespace affuse

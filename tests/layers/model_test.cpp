@@ -2,6 +2,7 @@
 // follows changed weights, averages are averages.
 #include "layers/model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -20,11 +21,12 @@ constexpr int kBatch = 5, kClasses = 3;
 struct Fixture {
   std::unique_ptr<Model> model;
 
-  explicit Fixture(Precision precision = Precision::fp32) {
+  explicit Fixture(Precision precision = Precision::fp32, bool mixup = false) {
     NetworkSpec network;
     network.image_size = 32;
     network.classes = kClasses;
     network.width = 0.25;
+    network.mixup = mixup;
     LowerSpec spec;
     spec.batch = kBatch;
     spec.precision = precision;
@@ -186,6 +188,41 @@ TEST(Model, Bf16IsCloseToFp32AndLearns) {
   double last = rounded;
   for (int step = 2; step <= 40; ++step) last = b.train_step(step, 20);
   EXPECT_LT(last, rounded / 5);
+}
+
+bool mixes(const Fixture& f, Mode mode) {
+  const std::vector<Step>& steps = f.model->plan(mode).program().steps;
+  return std::any_of(steps.begin(), steps.end(), [](const Step& s) { return s.name == "mixup"; });
+}
+
+TEST(Model, MixupStandsInTheTrainingProgramAloneAndOnlyWhereAskedFor) {
+  const Fixture plain, mixing(Precision::fp32, true);
+  for (const Mode mode : {Mode::train, Mode::eval, Mode::statistics, Mode::average}) {
+    EXPECT_FALSE(mixes(plain, mode)) << name_of(mode);
+    EXPECT_EQ(mixes(mixing, mode), mode == Mode::train) << name_of(mode);
+  }
+}
+
+TEST(Model, MixupOfShareOneIsTheStepWithoutItToTheBit) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    Fixture plain(precision), mixing(precision, true);
+    for (int step = 1; step <= 2; ++step)
+      EXPECT_EQ(plain.train_step(step, 6, 4), mixing.train_step(step, 6, 4));
+    for (ParamId id = 0; id < static_cast<ParamId>(plain.model->graph().params().size()); ++id)
+      EXPECT_EQ(plain.model->parameters().get(external::weights, id),
+                mixing.model->parameters().get(external::weights, id));
+  }
+}
+
+// Share 0 is the batch in reverse, with its targets in reverse; one half is something new.
+TEST(Model, MixupBlendsImagesAndTargetsAlike) {
+  const auto loss = [](float mix) {
+    Fixture f(Precision::fp32, true);
+    f.model->plan(Mode::train).state().mix = mix;
+    return f.train_step(1, 6, 4);
+  };
+  EXPECT_NEAR(loss(0), loss(1), 1e-5 * loss(1));
+  EXPECT_GT(std::abs(loss(0.5f) - loss(1)), 1e-3 * loss(1));
 }
 
 TEST(Backend, CudaSaysWhatIsMissing) {

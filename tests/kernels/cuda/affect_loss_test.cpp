@@ -31,6 +31,12 @@ constexpr TargetKind kKinds[] = {TargetKind::gmm, TargetKind::euclid, TargetKind
 constexpr ClassWeightMode kModes[] = {ClassWeightMode::sample, ClassWeightMode::per_class,
                                       ClassWeightMode::soft, ClassWeightMode::none};
 
+/// 0, below 1 and above.
+float focal_gamma(int variant) {
+  const float gammas[] = {0, .5f, 2, 0, 5};
+  return gammas[variant % 5];
+}
+
 /// Against math::affect_loss<double> on the kernel's own targets.
 void expect_losses(const AffectProblem& p, const AffectResult& r) {
   const int k = p.classes, valid = p.state.valid;
@@ -97,6 +103,8 @@ TEST(CudaAffectLoss, EqualsTheDoubleFormulas) {
           p.state.share = variant % 5 == 0 ? .375f : 1.f;
           p.settings->weighted_l2 = variant % 3 != 0;
           p.model->knows_va = variant % 7 != 0;
+          p.model->smoothing = variant % 4 == 0 ? .2f : 0.f;
+          p.settings->focal_gamma = focal_gamma(variant);
           const AffectResult r = run(p);
           expect_targets(p, r);
           expect_losses(p, r);
@@ -229,6 +237,8 @@ TEST(CudaAffectLoss, GradientsAreFiniteDifferencesOfTheLoss) {
   for (const ClassWeightMode mode : kModes) {
     AffectProblem p = make_problem(4, 3, 5, TargetKind::gmm, mode);
     p.state.loss_scale = 1024;
+    p.model->smoothing = .1f;
+    p.settings->focal_gamma = mode == ClassWeightMode::none ? 2.f : .5f;
     const AffectResult r = run(p);
     const auto difference = [&](float& x) {
       const float at = x, up = at + 1e-2f, down = at - 1e-2f;

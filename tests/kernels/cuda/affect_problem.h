@@ -32,6 +32,7 @@ inline std::unique_ptr<math::TargetModel<double>> in_double(const math::TargetMo
   out->classes = out->gmm.classes = out->euclid.classes = out->noise_aware.classes = m.classes;
   out->knows_va = m.knows_va;
   out->alpha = double{m.alpha};
+  out->smoothing = double{m.smoothing};
   out->euclid.power = m.euclid.power;
   out->noise_aware.components = m.noise_aware.components;
   for (int k = 0; k < m.classes; ++k) {

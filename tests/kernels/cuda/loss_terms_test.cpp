@@ -53,7 +53,11 @@ void for_all(Test test) {
       for (const ClassWeightMode mode : kModes) {
         AffectProblem p = make_problem(n, valid, k, TargetKind::gmm, mode);
         p.settings->weighted_l2 = (n + k) % 2 == 0;
-        test(p);
+        p.model->smoothing = k % 3 == 2 ? .1f : 0.f;
+        for (const float gamma : {0.f, .5f, 2.f}) {
+          p.settings->focal_gamma = gamma;
+          test(p);
+        }
       }
 }
 
@@ -106,7 +110,8 @@ Direct direct_terms(const AffectProblem& p, const DeviceVector<float>& target, s
   for (std::size_t c = 0; c < k; ++c) {
     const double prob = std::exp(z[c]) / sum;
     const bool per_class = p.settings->mode == ClassWeightMode::per_class;
-    out.ce -= (per_class ? double{p.settings->class_weight[c]} : weight) * q[c] * std::log(prob);
+    out.ce -= (per_class ? double{p.settings->class_weight[c]} : weight) * q[c] *
+              std::pow(1 - prob, double{p.settings->focal_gamma}) * std::log(prob);
     dot += q[c] * prob;
     qq += q[c] * q[c];
     pp += prob * prob;

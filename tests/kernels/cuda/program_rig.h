@@ -44,6 +44,8 @@ struct Setting {
   int batch, valid;
   Precision precision;
   bool deterministic = false;
+  bool freezes = false;
+  float mix = 1;  ///< mixup's share; 1: a program without mixup
 };
 
 struct Batch {
@@ -117,6 +119,7 @@ class Rig {
     plan.state().valid = setting_.valid;
     plan.state().lr = 1e-3f;
     plan.state().step = step;
+    plan.state().mix = setting_.mix;
     plan.run();
     return plan.state();
   }
@@ -127,7 +130,7 @@ class Rig {
   Rig(const Setting& s, std::unique_ptr<Backend> backend, const EngineChoices* choices)
       : setting_(s),
         model_(std::move(backend), network(s), lower(s), Adam{.9f, .999f, 1e-8f, 1e-3f, false},
-               choices) {
+               choices, s.freezes) {
     math::LossSettings loss;
     loss.classes = kClasses;
     for (int k = 0; k < kClasses; ++k) loss.class_weight[k] = 1 + .3f * static_cast<float>(k);
@@ -143,6 +146,7 @@ class Rig {
     spec.image_size = s.image;
     spec.width = s.width;
     spec.classes = kClasses;
+    spec.mixup = s.mix != 1;
     return spec;
   }
   static LowerSpec lower(const Setting& s) {
@@ -216,8 +220,9 @@ inline void copy_parameters(Rig& from, Rig& to) {
 /// A training step in a precision that rounds, against the CPU's in fp32. Both sides round at
 /// other places: gradients are compared as wholes, and only roughly; what matters is that each
 /// kernel's instance stands where it belongs. `bits`: how many times coarser than fp16.
-inline void expect_training_like_fp32(Precision precision, double bits) {
+inline void expect_training_like_fp32(Precision precision, double bits, float mix = 1) {
   Setting s{64, .25, 6, 6, Precision::fp32};
+  s.mix = mix;
   Rig cpu(make_cpu_backend(2), s);
   s.precision = precision;
   Rig gpu(make_backend_under_test(), s);

@@ -63,6 +63,23 @@ TEST(CudaRanks, SumsAreThoseOfOneProcess) {
   compare_parameters(*ranks, *alone, external::weights, 1e-12, false);
 }
 
+TEST(CudaRanks, AHeadsStepSumsTheHeadsAlone) {
+  const Setting s{32, .25, 2, 2, Precision::fp32, false, true};
+  const auto batch = make_batch(s, 9);
+  int slices = 0;
+  auto backend = make_backend_under_test();
+  backend->join(std::make_shared<Twins>(slices));
+  const auto ranks = Rig::plain(std::move(backend), s, nullptr);
+  const auto alone = Rig::plain(make_backend_under_test(), s, nullptr);
+  ranks->model().plan(Mode::heads).state().share = .5f;
+  const StepState got = ranks->run(Mode::heads, batch), want = alone->run(Mode::heads, batch);
+  EXPECT_EQ(slices, 1);
+  EXPECT_NEAR(got.loss, want.loss, 1e-12 * want.loss);
+  // The backbone's gradients are zeros on both sides: no sum has touched them.
+  compare_parameters(*ranks, *alone, external::gradients, 1e-12, false);
+  compare_parameters(*ranks, *alone, external::weights, 1e-12, false);
+}
+
 TEST(CudaRanks, AnOverflowOnAnyRankSkipsTheUpdateOnAll) {
   const Setting s{32, .25, 2, 2, Precision::fp16};
   int slices = 0;

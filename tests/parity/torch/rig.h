@@ -9,11 +9,13 @@ namespace affuse::parity {
 
 class Rig {
  public:
-  /// `ranks`: those that sum their gradients; null: none.
+  /// `ranks`: those that sum their gradients; null: none. `freezes`: see Model. `mixup`: training
+  /// mixes, with the share in the state of its plan.
   Rig(int image, double width, int batch, Precision precision = Precision::fp32,
-      float weight_decay = 0, std::shared_ptr<Communicator> ranks = nullptr)
-      : model_(backend(std::move(ranks)), network(image, width), lower(batch, precision),
-               Adam{0.9f, 0.999f, 1e-8f, weight_decay, false}) {
+      float weight_decay = 0, std::shared_ptr<Communicator> ranks = nullptr, bool freezes = false,
+      bool mixup = false)
+      : model_(backend(std::move(ranks)), network(image, width, mixup), lower(batch, precision),
+               Adam{0.9f, 0.999f, 1e-8f, weight_decay, false}, nullptr, freezes) {
     const auto settings = loss_settings();
     const auto labels = label_model();
     model_.bind(external::loss_settings, &settings, sizeof settings);
@@ -26,8 +28,9 @@ class Rig {
 
   /// One training step; step counts from 1. `share`: of these valid samples in the ranks' batch.
   /// Returns the losses that it left in the state.
-  const StepState& train(const Batch& batch, int step, double lr, double share = 1) {
-    Plan& plan = model_.plan(Mode::train);
+  const StepState& train(const Batch& batch, int step, double lr, double share = 1,
+                         Mode mode = Mode::train) {
+    Plan& plan = model_.plan(mode);
     upload(plan, batch);
     plan.state().step = step;
     plan.state().lr = static_cast<float>(lr);
@@ -59,10 +62,11 @@ class Rig {
     if (ranks != nullptr) cpu->join(std::move(ranks));
     return cpu;
   }
-  static NetworkSpec network(int image, double width) {
+  static NetworkSpec network(int image, double width, bool mixup) {
     NetworkSpec spec;
     spec.image_size = image;
     spec.width = width;
+    spec.mixup = mixup;
     return spec;
   }
   static LowerSpec lower(int batch, Precision precision) {
