@@ -160,7 +160,7 @@ struct Config {
     int bins = 15;
     enum class Target { automatic, annotated, corrected, fused };
     double holdout = 0;  ///< share of the training samples that the temperature is fitted on
-    Target target = Target::automatic;  ///< noise_aware: corrected, else annotated
+    Target target = Target::automatic;  ///< corrected where VA is annotated
     bool operator==(const Calibration&) const = default;
   };
 

@@ -299,15 +299,13 @@ void add_train(Rows& t) {
   t.key<&C::calibration, &C::Calibration::holdout>(
       "calibration.holdout", from(0, 0.5),
       "Share of the training samples that is kept from training and fits the temperature; 0 fits "
-      "it "
-      "on the samples that are measured.");
+      "it on the samples that are measured.");
   t.key<&C::calibration, &C::Calibration::target>(
       "calibration.target", any(),
       "What the temperature makes likely of the held-out samples: annotated, the class as "
-      "annotated, "
-      "wrong ones included; corrected, the class as annotated, of which the noise-aware mixture's "
-      "estimate are wrong; fused, the label that training sees. auto: corrected with "
-      "label_model.kind noise_aware, else annotated.");
+      "annotated, wrong ones included; corrected, the class as annotated, of which the noise-aware "
+      "mixture's estimate are wrong; fused, the label that training sees. auto: corrected, or "
+      "annotated where no valence and arousal is annotated.");
 }
 
 constexpr ConfigSection kSections[] = {

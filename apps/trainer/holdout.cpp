@@ -38,11 +38,10 @@ std::vector<T> picked(const std::vector<T>& from, const std::vector<std::size_t>
   return out;
 }
 
-Holdout::Target target_of(const Config& config) {
+Holdout::Target target_of(const Config& config, const TrainingLabels& labels) {
   if (config.calibration.target != Holdout::Target::automatic) return config.calibration.target;
-  return config.label_model.kind == Config::LabelModel::Kind::noise_aware
-             ? Holdout::Target::corrected
-             : Holdout::Target::annotated;
+  return labels.model.noise_aware.components > 0 ? Holdout::Target::corrected
+                                                 : Holdout::Target::annotated;
 }
 
 // What the fit needs beside the annotated classes.
@@ -104,7 +103,7 @@ Holdout take_holdout(const Config& config, Split& train, TrainingLabels& labels)
   out.manifest = {all.root, all.classes, picked(all.samples, split.val)};
   for (std::size_t i = 0; i < split.val.size(); ++i)
     out.manifest.samples[i].label = labels.noisy[split.val[i]];
-  out.target = target_of(config);
+  out.target = target_of(config, labels);
   add_targets(out, labels);
   all.samples = picked(all.samples, split.train);
   labels.noisy = picked(labels.noisy, split.train);

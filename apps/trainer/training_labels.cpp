@@ -61,6 +61,12 @@ math::LossSettings loss_settings(const Config& config, const std::vector<double>
   return s;
 }
 
+/// Whether the held-out temperature asks how many annotations are wrong.
+bool estimates_noise(const Config::Calibration& c) {
+  using Target = Config::Calibration::Target;
+  return c.holdout > 0 && (c.target == Target::corrected || c.target == Target::automatic);
+}
+
 }  // namespace
 
 TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool every_kind) {
@@ -70,9 +76,7 @@ TrainingLabels prepare_labels(const Config& config, const Manifest& train, bool 
   out.noisy = flip_labels(annotations.labels, classes, noise_options(config));
   if (config.noise.statistics == Config::Noise::Statistics::noisy) annotations.labels = out.noisy;
   LabelModelOptions options = label_model_options(config);
-  options.noise_aware =
-      every_kind || (config.calibration.holdout > 0 &&
-                     config.calibration.target == Config::Calibration::Target::corrected);
+  options.noise_aware = every_kind || estimates_noise(config.calibration);
   out.model = fit_label_model(annotations, classes, options, train.classes);
   out.alpha = config.fusion.alpha.value_or(default_alpha(options.kind));
   out.target = target_model(out.model, out.alpha, config.loss.label_smoothing);

@@ -80,7 +80,8 @@ class HoldoutRun : public testing::Test {
 };
 
 TEST_F(HoldoutRun, TheTemperatureIsTheHeldOutFacesOwnAndEverybodyUsesIt) {
-  const std::string text = ok(train("run", {"calibration.holdout=0.25", "noise.rate=0.3"}));
+  const std::string text = ok(
+      train("run", {"calibration.holdout=0.25", "noise.rate=0.3", "calibration.target=annotated"}));
   EXPECT_TRUE(contains(text, "T fitted on training samples held out")) << text;
   const CsvTable held = CsvTable::read(folder_ / "run/holdout_predictions.csv");
   EXPECT_EQ(held.rows(), 24u);
@@ -246,7 +247,7 @@ TEST_F(HoldoutRun, CorrectsForTheEstimatedShareOfWrongLabels) {
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(read_text(folder_ / "run/run.log"), "fitted to corrected labels of 24"));
   Arguments onehot = noisy;
-  onehot.insert(onehot.end(), {"label_model.kind=onehot", "calibration.target=corrected"});
+  onehot.emplace_back("label_model.kind=onehot");
   ok(train("onehot", onehot));
   for (const std::string name : {"run", "onehot"}) {
     const double e = json::parse(bytes(name + "/labels.json"))["noise_aware"]["e"];
