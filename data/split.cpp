@@ -13,12 +13,18 @@
 namespace affuse {
 namespace {
 
+/// Puts `count` items, drawn without replacement, in front.
 template <class T>
-void shuffle(std::vector<T>& items, Philox& random) {
-  for (std::size_t i = 0; i + 1 < items.size(); ++i) {
+void draw_to_front(std::vector<T>& items, std::size_t count, Philox& random) {
+  for (std::size_t i = 0; i < count; ++i) {
     const auto left = static_cast<std::uint32_t>(items.size() - i);
     std::swap(items[i], items[i + random.below(left)]);
   }
+}
+
+template <class T>
+void shuffle(std::vector<T>& items, Philox& random) {
+  draw_to_front(items, items.empty() ? 0 : items.size() - 1, random);
 }
 
 /// N_k of the classes that occur.
@@ -103,10 +109,7 @@ SplitIndices split_by_subject(const std::vector<std::string>& subject_of_sample,
   const auto drawn =
       std::clamp<std::size_t>(static_cast<std::size_t>(wanted), 1, subjects.size() - 1);
   Philox random(seed, Purpose::split);
-  for (std::size_t i = 0; i < drawn; ++i) {
-    const auto left = static_cast<std::uint32_t>(subjects.size() - i);
-    std::swap(subjects[i], subjects[i + random.below(left)]);
-  }
+  draw_to_front(subjects, drawn, random);
   const std::unordered_set<std::string> validating(
       subjects.begin(), subjects.begin() + static_cast<std::ptrdiff_t>(drawn));
 

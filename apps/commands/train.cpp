@@ -107,6 +107,7 @@ Prepared prepare(const Config& config, const std::string& scan_file,
   const std::vector<std::string>& classes = out.inputs.train.manifest.classes;
   out.inputs.labels = prepare_labels(config, out.inputs.train.manifest);
   out.inputs.holdout = take_holdout(config, out.inputs.train, out.inputs.labels);
+  out.inputs.data = fingerprint(out.inputs.train, out.inputs.val);
   out.labels_json = affuse::labels_json(out.inputs.labels.model, classes, out.inputs.labels.alpha);
   out.inputs.card.classes = classes;
   out.inputs.card.network = network_spec(config, static_cast<int>(classes.size()));
@@ -161,11 +162,6 @@ void warn_of_changes(const std::map<std::string, std::string>& then, const Devic
                 "; the run goes on, but will not end in the same bytes as an uninterrupted one");
 }
 
-DiskNeed disk_need_of(const TrainInputs& in, const Graph& graph) {
-  return disk_need(in.config, graph, in.train.manifest, in.val.manifest,
-                   steps_an_epoch(in.config, in.train.manifest));
-}
-
 int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
           const Checkpoint* checkpoint) {
   const Config config = prepared.inputs.config;
@@ -178,7 +174,9 @@ int train(Prepared prepared, RunFolder& folder, const CheckpointInfo* resumed,
     warn_of_changes(resumed->versions, model->backend().info());
   }
   if (prepared.inputs.ranks->first())
-    warn_of_a_small_disk(disk_need_of(prepared.inputs, model->graph()), folder.path());
+    warn_of_a_small_disk(disk_need(config, model->graph(), prepared.inputs.train.manifest,
+                                   prepared.inputs.val.manifest),
+                         folder.path());
   catch_signals();  // from here on there is something to write a checkpoint of
   prepared.inputs.interrupted = caught_signal;
   const TrainingState state = resumed != nullptr ? resumed->state : TrainingState{};
@@ -226,8 +224,7 @@ void check_origin(const RunFolder& folder, const CheckpointInfo& info, const Con
                     folder.file("checkpoints/last.safetensors"), refused.front()));
 }
 
-void check_data(const RunFolder& folder, const std::string& then, const TrainInputs& inputs) {
-  const std::string now = fingerprint(inputs.train, inputs.val);
+void check_data(const RunFolder& folder, const std::string& then, const std::string& now) {
   if (then == now) return;
   throw DataError(fmt::format(
       "{}: the data set has changed: {} before, {} now; restore it (a scan names unreadable "
@@ -264,7 +261,7 @@ int resume(const TrainOptions& options, const std::shared_ptr<RankGroup>& ranks)
   log_info(fmt::format("resuming {} after {} epochs and {} batches", folder.path(),
                        info.state.epoch, info.state.batch));
   Prepared prepared = prepare(config, folder.file("scan.csv"), ranks);
-  check_data(folder, info.state.data, prepared.inputs);
+  check_data(folder, info.state.data, prepared.inputs.data);
   return train(std::move(prepared), folder, &info, &checkpoint);
 }
 

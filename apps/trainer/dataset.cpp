@@ -140,10 +140,14 @@ void draw_if_missing(const Config& config, const DataProgress& progress) {
   draw_synthetic_set(data.synthetic, false, data.root, worker_count(config), progress);
 }
 
+std::int64_t batches_of(const Config& config, const Manifest& manifest) {
+  const auto n = static_cast<std::int64_t>(manifest.samples.size());
+  const std::int64_t batch = config.train.batch_size;
+  return (n + batch - 1) / batch;
+}
+
 std::int64_t steps_an_epoch(const Config& config, const Manifest& train) {
-  const auto n = static_cast<std::int64_t>(train.samples.size());
-  const std::int64_t batch = config.train.batch_size, all = (n + batch - 1) / batch;
-  const std::int64_t limit = config.train.limit_batches;
+  const std::int64_t all = batches_of(config, train), limit = config.train.limit_batches;
   return limit > 0 ? std::min(limit, all) : all;
 }
 

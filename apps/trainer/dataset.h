@@ -55,7 +55,9 @@ void draw_synthetic_set(const Config::Data::Synthetic& faces, bool csv, const st
 /// Only the annotations, no image is touched (`affuse labels`, --dry-run).
 DataSplits open_manifests(const Config& config);
 
-/// Batches of a pass over the training set, with train.limit_batches.
+/// Batches of a pass over a set.
+std::int64_t batches_of(const Config& config, const Manifest& manifest);
+/// Those of the training set, with train.limit_batches.
 std::int64_t steps_an_epoch(const Config& config, const Manifest& train);
 
 /// "96 faces (checksum 0a1b2c3d)" of the paths and annotations, in order; no image is read.

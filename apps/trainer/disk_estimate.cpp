@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 
+#include "apps/trainer/dataset.h"
 #include "engine/log.h"
 
 namespace affuse {
@@ -39,10 +40,9 @@ std::uint64_t path_bytes(const Manifest& manifest) {
   return bytes;
 }
 
-std::uint64_t table_bytes(const Config& config, const Manifest& train, const Manifest& val,
-                          std::int64_t steps_per_epoch) {
+std::uint64_t table_bytes(const Config& config, const Manifest& train, const Manifest& val) {
   const auto epochs = static_cast<std::uint64_t>(config.train.epochs);
-  const auto steps = epochs * static_cast<std::uint64_t>(steps_per_epoch);
+  const auto steps = epochs * static_cast<std::uint64_t>(steps_an_epoch(config, train));
   const std::uint64_t seen = train.samples.size(), held = val.samples.size();
   const std::uint64_t scan = path_bytes(train) + path_bytes(val) + (seen + held) * kScanRow;
   const std::uint64_t predictions =
@@ -65,15 +65,14 @@ std::uint64_t bytes_in(const std::string& folder) {
 }  // namespace
 
 DiskNeed disk_need(const Config& config, const Graph& graph, const Manifest& train,
-                   const Manifest& val, std::int64_t steps_per_epoch) {
+                   const Manifest& val) {
   const Tensors all = tensors(graph, false), trained = tensors(graph, true);
   const std::uint64_t averages = config.swa.enabled ? 1 : 0;
   const Tensors state{(1 + averages) * all.count + 2 * trained.count,  // Adam has two moments
                       (1 + averages) * all.bytes + 2 * trained.bytes};
   const int keep = config.output.keep;
   const std::uint64_t kept = keep > 0 ? static_cast<std::uint64_t>(config.train.epochs / keep) : 0;
-  return {3 * state.file(), (1 + averages + kept) * all.file(),
-          table_bytes(config, train, val, steps_per_epoch)};
+  return {3 * state.file(), (1 + averages + kept) * all.file(), table_bytes(config, train, val)};
 }
 
 std::uint64_t synthetic_disk_bytes(const Config::Data::Synthetic& faces) {

@@ -22,7 +22,7 @@ struct DiskNeed {
 /// What a new run from here to its last epoch writes. `graph`: the training's. Tensors are exact,
 /// tables an estimate of some percent from above.
 DiskNeed disk_need(const Config& config, const Graph& graph, const Manifest& train,
-                   const Manifest& val, std::int64_t steps_per_epoch);
+                   const Manifest& val);
 
 /// Bytes of a synthetic set on disk: a JPEG image and three annotation files a face.
 std::uint64_t synthetic_disk_bytes(const Config::Data::Synthetic& faces);

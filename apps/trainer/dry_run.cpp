@@ -45,11 +45,6 @@ double seconds_of(const Work& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-std::int64_t batches_of(std::size_t samples, const Config& config) {
-  const auto n = static_cast<std::int64_t>(samples), batch = std::int64_t{config.train.batch_size};
-  return (n + batch - 1) / batch;
-}
-
 void data_text(Out out, const TrainInputs& in) {
   const std::vector<std::string>& classes = in.train.manifest.classes;
   fmt::format_to(out, "data        {} training and {} validation faces, {} classes\n",
@@ -129,8 +124,7 @@ void time_text(Out out, const TrainInputs& in, const Measured& m, std::int64_t s
   const int swa_start = c.swa.enabled ? c.swa.start_epoch.value_or(1) : c.train.epochs + 1;
   const double averaged = c.train.epochs + 1 - std::max<double>(swa_start, from + 1);
   const double epoch = static_cast<double>(steps) * m.step;
-  const double validation =
-      static_cast<double>(batches_of(in.val.manifest.samples.size(), c)) * m.evaluation;
+  const double validation = static_cast<double>(batches_of(c, in.val.manifest)) * m.evaluation;
   const double validations = (epochs + averaged) / c.train.val_every + 1;
   const double statistics = averaged * static_cast<double>(steps) * m.evaluation;
   fmt::format_to(out, "time        about {} {}, if nothing else runs\n",
@@ -186,10 +180,8 @@ void place_text(Out out, const char* what, std::uint64_t need, const std::string
                             folder, bytes_text(*free), bytes_text(need)));
 }
 
-void disk_text(Out out, const TrainInputs& in, const Model& model, const std::string& folder,
-               std::int64_t steps) {
-  const DiskNeed need =
-      disk_need(in.config, model.graph(), in.train.manifest, in.val.manifest, steps);
+void disk_text(Out out, const TrainInputs& in, const Model& model, const std::string& folder) {
+  const DiskNeed need = disk_need(in.config, model.graph(), in.train.manifest, in.val.manifest);
   place_text(out, "disk", need.total(), folder);
   fmt::format_to(out, "              {} checkpoints, {} weights, {} tables\n",
                  bytes_text(need.checkpoints), bytes_text(need.weights), bytes_text(need.tables));
@@ -224,7 +216,7 @@ std::string dry_run(std::unique_ptr<Backend> backend, TrainInputs inputs, const 
   const Measured measured = measure(*model, loader, config, out);
   time_text(out, inputs, measured, steps, done);
   memory_text(out, inputs, *model);
-  disk_text(out, inputs, *model, run.folder, steps);
+  disk_text(out, inputs, *model, run.folder);
   report += "dry run: nothing was written\n";
   return report;
 }

@@ -47,7 +47,7 @@ Trainer::Trainer(TrainInputs inputs, Model& model, RunFolder& folder, const Trai
       scaled_(in_.config.train.precision == Config::Train::Precision::fp16),
       config_text_(print_config(in_.config, versions(model.backend().info()))) {
   state_.ranks = in_.ranks->size();
-  state_.data = fingerprint(in_.train, in_.val);
+  state_.data = in_.data;
   check_warmup(in_.config, steps_per_epoch_);
   model_.bind(external::label_model, &in_.labels.target, sizeof in_.labels.target);
   model_.bind(external::loss_settings, &in_.labels.loss, sizeof in_.labels.loss);
@@ -98,8 +98,8 @@ Plan& Trainer::step_plan() { return model_.plan(frozen() ? Mode::heads : Mode::t
 // Behind the frozen epochs Adam begins anew for the whole network: the backbone's moments are 0 and
 // need the bias correction of a first step.
 void Trainer::begin_phase() {
-  // What a plan made of the weights lies where the others have computed since.
-  step_plan().use(WeightSet::current);
+  // What it made of the weights lies where validation has computed since.
+  if (frozen()) step_plan().use(WeightSet::current);
   const int epochs = in_.config.train.freeze_epochs;
   if (epochs == 0 || state_.epoch != epochs || state_.batch > 0) return;
   model_.parameters().clear(external::moment1);

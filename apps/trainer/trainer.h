@@ -38,6 +38,7 @@ struct TrainOutcome {
 struct TrainInputs {
   Config config;
   Split train, val;
+  std::string data;  ///< fingerprint of both, which checkpoints carry
   TrainingLabels labels;
   Holdout holdout;
   ModelCard card;

@@ -37,7 +37,7 @@ TEST(DiskEstimate, CoversWhatARunLeaves) {
   train.classes = val.classes = config.data.classes;
   for (int i = 0; i < 96; ++i) train.samples.emplace_back().path = "images/train/10.jpg";
   for (int i = 0; i < 48; ++i) val.samples.emplace_back().path = "images/val/10.jpg";
-  const DiskNeed need = disk_need(config, graph, train, val, 6);
+  const DiskNeed need = disk_need(config, graph, train, val);
 
   // A third checkpoint exists only while it is written.
   const std::uint64_t tensors = bytes_in(folder / "run", ".safetensors") +

@@ -37,11 +37,9 @@ class Freeze : public testing::Test {
     }
   }
   void expect_same(const std::string& run, const std::string& reference) const {
-    for (const char* name : {"checkpoints/best.safetensors", "checkpoints/last.safetensors",
-                             "predictions.csv", "status.json"})
-      EXPECT_TRUE(read_text(folder_ / run + "/" + name) ==
-                  read_text(folder_ / reference + "/" + name))
-          << name;
+    expect_same_files(folder_, run, reference,
+                      {"checkpoints/best.safetensors", "checkpoints/last.safetensors",
+                       "predictions.csv", "status.json"});
   }
 
   const Folder folder_;

@@ -34,12 +34,10 @@ class RanksRun : public testing::Test {
     for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.status, status) << outcome.err;
   }
   void expect_same(const std::string& run, const std::string& reference) const {
-    for (const char* name : {"checkpoints/best.safetensors", "checkpoints/last.safetensors",
-                             "checkpoints/swa.safetensors", "predictions.csv", "labels.json",
-                             "config.json", "skipped.csv"})
-      EXPECT_TRUE(read_text(folder_ / run + "/" + name) ==
-                  read_text(folder_ / reference + "/" + name))
-          << name;
+    expect_same_files(folder_, run, reference,
+                      {"checkpoints/best.safetensors", "checkpoints/last.safetensors",
+                       "checkpoints/swa.safetensors", "predictions.csv", "labels.json",
+                       "config.json", "skipped.csv"});
   }
 
   const Folder folder_;

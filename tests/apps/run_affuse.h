@@ -162,6 +162,14 @@ inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+/// Files of two run folders that must hold the same bytes.
+inline void expect_same_files(const Folder& folder, const std::string& run,
+                              const std::string& reference, const Arguments& names) {
+  for (const std::string& name : names)
+    EXPECT_TRUE(read_text(folder / run + "/" + name) == read_text(folder / reference + "/" + name))
+        << run << "/" << name;
+}
+
 /// A set of 96 training and 48 validation faces of 32x32 pixels in FOLDER/faces.
 inline void draw_faces(const Folder& folder, const std::string& layout) {
   affuse_ok(folder, {"synth", "--out", "faces", "--train", "96", "--val", "48", "--size", "32",

@@ -60,20 +60,27 @@ TEST(TrainFailures, TooManyBadImagesStopTheRun) {
             {"train", "c.json", "--out", "run", "train.epochs=1", "data.max_bad_fraction=0.05"});
 }
 
-TEST(TrainFailures, NonFiniteLossStopsBeforeTheFirstCheckpoint) {
-  const Folder folder;
+/// A data set, its configuration and poisoned.safetensors, weights to start from with which no loss
+/// is finite; returns them.
+Weights prepare_poisoned(const Folder& folder) {
   draw_faces(folder, "csv");
   write_config(folder, "csv");
+  affuse_ok(folder,
+            {"train", "c.json", "--out", "first", "model.va_activation=none", "train.epochs=1"});
+  Weights weights = read_weights(folder / "first/checkpoints/best.safetensors");
+  poison(weights.tensors);
+  write_weights(folder / "poisoned.safetensors", weights);
+  return weights;
+}
+
+TEST(TrainFailures, NonFiniteLossStopsBeforeTheFirstCheckpoint) {
+  const Folder folder;
+  const Weights weights = prepare_poisoned(folder);
   const Arguments base = {"train", "c.json", "model.va_activation=none", "train.epochs=1", "--out"};
   const auto with = [&](Arguments more) {
     more.insert(more.begin(), base.begin(), base.end());
     return more;
   };
-  affuse_ok(folder, with({"first"}));
-  Weights weights = read_weights(folder / "first/checkpoints/best.safetensors");
-  poison(weights.tensors);
-  write_weights(folder / "poisoned.safetensors", weights);
-
   const Outcome run = affuse(folder, with({"run", "model.init=poisoned.safetensors"}));
   const std::string what = complaint(run, 1);
   EXPECT_TRUE(what.starts_with("step 1: the loss is not finite")) << what;
@@ -95,13 +102,7 @@ TEST(TrainFailures, NonFiniteLossStopsBeforeTheFirstCheckpoint) {
 
 TEST(TrainFailures, AResumedRunGoesOnCountingWhatItSkips) {
   const Folder folder;
-  draw_faces(folder, "csv");
-  write_config(folder, "csv");
-  affuse_ok(folder,
-            {"train", "c.json", "--out", "first", "model.va_activation=none", "train.epochs=1"});
-  Weights weights = read_weights(folder / "first/checkpoints/best.safetensors");
-  poison(weights.tensors);
-  write_weights(folder / "poisoned.safetensors", weights);
+  prepare_poisoned(folder);
   Program program(folder.path(), {"train", "c.json", "--out", "run", "model.va_activation=none",
                                   "model.init=poisoned.safetensors", "train.on_nonfinite=skip",
                                   "train.batch_size=4"});

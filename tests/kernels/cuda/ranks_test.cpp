@@ -1,5 +1,6 @@
 // The emulated program among two ranks that hold the same half of a batch: the sums over them are
 // what one process computes.
+#include <memory>
 #include <vector>
 
 #include "tests/kernels/cuda/program_rig.h"
@@ -43,17 +44,28 @@ class Twins : public Communicator {
   std::vector<Begun> begun_;
 };
 
+/// The same step by twin ranks, each with half the batch's share, and by one process.
+struct TwinsAndOne {
+  TwinsAndOne(const Setting& s, Mode mode) {
+    auto backend = make_backend_under_test();
+    backend->join(std::make_shared<Twins>(slices));
+    ranks = Rig::plain(std::move(backend), s, nullptr);
+    alone = Rig::plain(make_backend_under_test(), s, nullptr);
+    ranks->model().plan(mode).state().share = .5f;
+    const auto batch = make_batch(s, 9);
+    got = ranks->run(mode, batch);
+    want = alone->run(mode, batch);
+  }
+
+  int slices = 0;
+  std::unique_ptr<Rig> ranks, alone;
+  StepState got, want;
+};
+
 TEST(CudaRanks, SumsAreThoseOfOneProcess) {
   // Wide enough for several slices.
-  const Setting s{32, .75, 2, 2, Precision::fp32};
-  const auto batch = make_batch(s, 9);
-  int slices = 0;
-  auto backend = make_backend_under_test();
-  backend->join(std::make_shared<Twins>(slices));
-  const auto ranks = Rig::plain(std::move(backend), s, nullptr);
-  const auto alone = Rig::plain(make_backend_under_test(), s, nullptr);
-  ranks->model().plan(Mode::train).state().share = .5f;
-  const StepState got = ranks->run(Mode::train, batch), want = alone->run(Mode::train, batch);
+  const TwinsAndOne run({32, .75, 2, 2, Precision::fp32}, Mode::train);
+  const auto& [slices, ranks, alone, got, want] = run;
   EXPECT_GE(slices, 2);
   EXPECT_EQ(got.found_inf, 0);
   EXPECT_NEAR(got.loss, want.loss, 1e-12 * want.loss);
@@ -64,15 +76,8 @@ TEST(CudaRanks, SumsAreThoseOfOneProcess) {
 }
 
 TEST(CudaRanks, AHeadsStepSumsTheHeadsAlone) {
-  const Setting s{32, .25, 2, 2, Precision::fp32, false, true};
-  const auto batch = make_batch(s, 9);
-  int slices = 0;
-  auto backend = make_backend_under_test();
-  backend->join(std::make_shared<Twins>(slices));
-  const auto ranks = Rig::plain(std::move(backend), s, nullptr);
-  const auto alone = Rig::plain(make_backend_under_test(), s, nullptr);
-  ranks->model().plan(Mode::heads).state().share = .5f;
-  const StepState got = ranks->run(Mode::heads, batch), want = alone->run(Mode::heads, batch);
+  const TwinsAndOne run({32, .25, 2, 2, Precision::fp32, false, true}, Mode::heads);
+  const auto& [slices, ranks, alone, got, want] = run;
   EXPECT_EQ(slices, 1);
   EXPECT_NEAR(got.loss, want.loss, 1e-12 * want.loss);
   // The backbone's gradients are zeros on both sides: no sum has touched them.
